@@ -1,0 +1,197 @@
+"""The one door to stored resources: what a store can do, whatever is behind it.
+
+Two full implementations share `storage/sql`: `storage/sqlite` and `storage/postgresql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from fhir_server.storage.query import HistoryQuery, Query
+from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.scope import Scope
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes kept outside the resource row, in chunks; `offset` is where they stand (as base64) in the body."""
+
+    offset: int
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of a resource as the store keeps it."""
+
+    resource_type: str
+    logical_id: str
+    version_id: int
+    last_updated: int
+    """Microseconds since 1970 UTC."""
+    method: str
+    """create, update or delete."""
+    seq: int
+    body: bytes | None
+    """The resource as JSON bytes, ready to send; None for a deletion."""
+    blob: Blob | None = None
+    """Set when part of the body (Binary.data) is stored outside it."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A resource ready to be written: serialised and indexed, all but the version.
+
+    The stored body is head + `"versionId":"n","lastUpdated":"..."` + tail.
+    """
+
+    resource_type: str
+    logical_id: str
+    head: bytes
+    tail: bytes
+    rows: IndexRows
+    blob_content: list[bytes] | None = None
+    """Chunks of Binary.data (decoded) to be stored outside the row."""
+    blob_offset: int = 0
+    """Where the base64 of the blob stands in `tail`."""
+    blob_content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """A page of matches in the order asked for."""
+
+    matches: list[StoredVersion]
+    snapshot: int
+    total: int | None = None
+    next_after: tuple[int | str | None, ...] | None = None
+    """`Query.after` of the next page; None when this is the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    versions: list[StoredVersion]
+    """Newest first."""
+    snapshot: int
+    total: int | None = None
+    next_before: int | None = None
+
+
+@dataclass(slots=True)
+class PurgeCounts:
+    """What a purge removed."""
+
+    resources: int = 0
+    versions: int = 0
+    index_rows: int = 0
+    blobs: int = 0
+
+
+@dataclass(slots=True)
+class Inconsistency:
+    """One finding of `Store.check`."""
+
+    resource: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this store declares; routing and the CapabilityStatement follow it."""
+
+    search: bool = True
+    write: bool = True
+    versions: bool = True
+    history: bool = True
+    snapshot: bool = True
+    transaction: bool = True
+
+
+class Transaction(Protocol):
+    """A unit of work inside the writer: sees its own writes, is committed whole or not at all."""
+
+    last_updated: int
+    """The lastUpdated (microseconds) every version written here gets."""
+
+    async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
+        """The newest version (a deletion too), or None when the id was never used. Body included."""
+        ...
+
+    async def versions(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredVersion]:
+        """`current` for many, in one round trip, without bodies."""
+        ...
+
+    async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None: ...
+
+    async def search(self, query: Query) -> SearchPage:
+        """Matches as of this point of the transaction."""
+        ...
+
+    async def put(self, draft: Draft) -> StoredVersion:
+        """Write the next version; method is create when the id is new or deleted, else update."""
+        ...
+
+    async def delete(self, resource_type: str, logical_id: str) -> StoredVersion | None:
+        """Write a deletion; None when there was nothing to delete."""
+        ...
+
+    async def purge(self, resource_type: str, logical_id: str) -> PurgeCounts:
+        """Remove the resource with its history, index and blobs; nothing stays."""
+        ...
+
+    async def read_blob(self, version: StoredVersion) -> bytes: ...
+
+
+class Store(Protocol):
+    """Everything the interactions need. Every call names the scope it acts in."""
+
+    capabilities: Capabilities
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def ready(self) -> None:
+        """Raise `Overloaded` when the store cannot answer."""
+        ...
+
+    async def read(self, scope: Scope, resource_type: str, logical_id: str) -> StoredVersion | None:
+        """The newest version, a deletion too (body None); None when the id was never used."""
+        ...
+
+    async def vread(self, scope: Scope, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None: ...
+
+    def read_blob(self, scope: Scope, version: StoredVersion) -> AsyncIterator[bytes]:
+        """The decoded bytes of `version.blob`, chunk by chunk (chunk sizes are multiples of 3 but for the last)."""
+        ...
+
+    async def search(self, scope: Scope, query: Query) -> SearchPage: ...
+    async def history(self, scope: Scope, query: HistoryQuery) -> HistoryPage: ...
+
+    async def counts(self, scope: Scope) -> dict[str, int]:
+        """Current resources per type, from the counters."""
+        ...
+
+    async def write(self, scope: Scope, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work` in the writer, durable when this returns; it may be grouped with others' work.
+
+        `work` may only await the transaction. An exception rolls back this work alone. It may be run
+        again after a serialisation failure or a lost connection before commit.
+        """
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """A 32-byte key kept in the database, made on first use, the same for all workers."""
+        ...
+
+    async def vacuum(self, horizon_seconds: int) -> int:
+        """Drop index rows of versions superseded before the horizon; how many versions were cleared."""
+        ...
+
+    def check(self) -> AsyncIterator[Inconsistency]:
+        """Compare index rows, compartments and counters with what the bodies say."""
+        ...

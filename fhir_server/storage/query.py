@@ -1,0 +1,188 @@
+"""The store's query language: what a search became once its parameters were understood.
+
+`search/` builds it from a SearchRequest; a store turns it into its own statements. Every
+predicate holds for a resource version; ranges are inclusive, None leaves a side open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIn:
+    """Some number row of `p` has v in `values` (tokens, references)."""
+
+    p: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCode:
+    """Some number row of `p` is a token with this code in whatever system."""
+
+    p: int
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSystem:
+    """Some number row of `p` is a token of this system, whatever the code."""
+
+    p: int
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """Some number row of `p` has low <= v <= high, and its w (unit) is `w` unless None."""
+
+    p: int
+    low: int | None = None
+    high: int | None = None
+    w: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRange:
+    """Some row of `p`, read as a period v..w, has its start and end in these bounds (dates, ms).
+
+    `primary` says that p is the type's primary date, whose period is also the row's k..k_high.
+    """
+
+    p: int
+    start_low: int | None = None
+    start_high: int | None = None
+    end_low: int | None = None
+    end_high: int | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextIn:
+    """Some text row of `p` equals one of `values` (cut by `rows.cut`), with w unless None."""
+
+    p: int
+    values: tuple[str, ...]
+    w: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrefix:
+    """Some text row of `p` starts with `prefix`."""
+
+    p: int
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeMatch:
+    """One composite row of `p` satisfies all the given bounds together."""
+
+    p: int
+    a: tuple[int, ...] | None = None
+    a_codes: tuple[str, ...] | None = None
+    b_in: tuple[int, ...] | None = None
+    b_codes: tuple[str, ...] | None = None
+    b_low: int | None = None
+    b_high: int | None = None
+    c_low: int | None = None
+    c_high: int | None = None
+    t_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdIn:
+    """The resource is one of these logical resources."""
+
+    rids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LastUpdatedRange:
+    """meta.lastUpdated within the bounds, microseconds since 1970 UTC."""
+
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource is in the compartment of one of these Patients."""
+
+    rids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The resource has a value for one of the parameters `ps` (number or text rows)."""
+
+    ps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Predicate
+
+
+Predicate = (
+    NumberIn | TokenCode | TokenSystem | NumberRange | PeriodRange | TextIn | TextPrefix | CompositeMatch
+    | IdIn | LastUpdatedRange | InCompartment | Exists | And | Or | Not
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of `_sort`. kind: `number` and `text` sort by rows of the parameters `ps` (the value earliest
+    in the requested order; resources without one last), `last_updated`, `id`, or `primary_date`."""
+
+    kind: str
+    descending: bool = False
+    ps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search of one resource type. Without sort: newest primary date first, then newest version."""
+
+    resource_type: str
+    predicates: tuple[Predicate, ...] = ()
+    """All must hold."""
+    sort: tuple[SortKey, ...] = ()
+    count: int = 20
+    """Page size; 0 asks only for the total."""
+    total: bool = False
+    """Count all matches too (R4 search.html#total, accurate)."""
+    snapshot: int | None = None
+    """The seq the search sees; None: now."""
+    after: tuple[int | str | None, ...] | None = None
+    """Sort values of the last entry of the previous page, its seq last."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """R4 http.html#history. All None: the whole system."""
+
+    resource_type: str | None = None
+    logical_id: str | None = None
+    since: int | None = None
+    """Only versions with lastUpdated >= since (microseconds)."""
+    at_low: int | None = None
+    at_high: int | None = None
+    """Only versions current at some time in at_low..at_high (microseconds)."""
+    count: int = 20
+    total: bool = True
+    snapshot: int | None = None
+    before: int | None = None
+    """Only versions with a seq below: the next page, newest first."""
+

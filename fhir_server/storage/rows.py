@@ -1,0 +1,58 @@
+"""What a store indexes of one resource version: plain rows, computed outside the writer.
+
+`p` is the parameter's number (`spec` gives every (type, parameter) a fixed one) times 8 plus a
+variant; `v` is always a signed 64-bit integer: a hash (`model.identity`), milliseconds since 1970,
+or a double mapped so that integer order is numeric order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fhir_server.model.identity import hash64
+
+VARIANT_VALUE = 0
+"""The parameter itself."""
+VARIANT_CANONICAL = 1
+"""A quantity in UCUM base units."""
+VARIANT_IDENTIFIER = 2
+"""Reference.identifier, for the :identifier modifier (text rows)."""
+VARIANT_TEXT = 3
+"""Display and text beside a token, for :text (text rows, folded)."""
+VARIANT_EXTERNAL = 4
+"""A reference that is an absolute URL or a canonical, in text rows: v the url, w symbol(version)."""
+TEXT_LIMIT = 200
+"""Indexed texts longer than this are cut to it and completed by their hash (`cut`)."""
+
+
+def cut(text: str) -> str:
+    """`text` as it stands in a text row: equality survives the cut (by hash), prefixes up to TEXT_LIMIT do."""
+    if len(text) <= TEXT_LIMIT:
+        return text
+    return f"{text[:TEXT_LIMIT]}\x1f{hash64(text.encode()):x}"
+
+
+def parameter(number: int, variant: int = VARIANT_VALUE) -> int:
+    return number * 8 + variant
+
+
+@dataclass(slots=True)
+class IndexRows:
+    """The index of one version. Lists hold no duplicates."""
+
+    k: int = 0
+    """Lower bound of the type's primary date, ms since 1970 UTC; 0 when there is none."""
+    k_high: int = 0
+    """Upper bound (inclusive) of the primary date."""
+    numbers: list[tuple[int, int, int]] = field(default_factory=list)
+    """(p, v, w): token hash, rid of a reference, date lo (w = hi), number, quantity (w = symbol of the unit)."""
+    texts: list[tuple[int, str, int]] = field(default_factory=list)
+    """(p, v, w): folded string, identifier value (w = symbol of its system), uri, canonical (w = symbol of its version)."""
+    composites: list[tuple[int, int, int, int, str]] = field(default_factory=list)
+    """(p, a, b, c, t): the components of one instance; t holds a string component."""
+    features: list[int] = field(default_factory=list)
+    """Hashed words (_text, _content) and trigrams (:contains), see search/features."""
+    tokens: list[tuple[int, str, str]] = field(default_factory=list)
+    """(hash, system, code) of every token in `numbers` and `composites`: the dictionary for code-only search."""
+    compartments: list[int] = field(default_factory=list)
+    """rids of the Patients whose compartment the resource is in."""
