@@ -1,0 +1,56 @@
+"""A request and its answer as an interaction sees them: from HTTP or from a Bundle entry alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.storage.scope import ALL, Scope
+
+if TYPE_CHECKING:
+    from fhir_server.settings import Settings
+    from fhir_server.storage.base import Store
+
+FHIR_JSON = "application/fhir+json"
+
+
+@dataclass(slots=True)
+class Server:
+    """What every interaction and operation works with."""
+
+    store: Store
+    settings: Settings
+
+
+@dataclass(slots=True)
+class Request:
+    """One interaction asked for. Header names are lower case; `path` is below the FHIR base, without a leading slash."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]] = field(default_factory=list)
+    """Decoded parameters in the order sent; for POST _search and operations the form's too."""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    resource: dict[str, Any] | None = None
+    """The parsed body, when somebody parsed it already (a Bundle entry)."""
+    base_url: str = ""
+    """Absolute FHIR base without a trailing slash."""
+    scope: Scope = ALL
+    in_bundle: bool = False
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+
+@dataclass(slots=True)
+class Response:
+    """The answer; `body` is JSON bytes ready to send, raw bytes of a Binary, or a stream of them."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = FHIR_JSON
+    outcome: dict[str, Any] | None = None
+    """An OperationOutcome beside the body (Bundle.entry.response.outcome, Prefer: return=OperationOutcome)."""
