@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fhir_server.storage.scope import ALL, Scope
 
@@ -14,6 +14,30 @@ if TYPE_CHECKING:
 
 FHIR_JSON = "application/fhir+json"
 
+OperationLevel = Literal["system", "type", "instance"]
+"""Where an operation is called (R4 operations.html#executing); a version is the instance level with a version id."""
+
+
+class Operations(Protocol):
+    """The operations a server offers, callable without importing them (`operations.registry` implements it)."""
+
+    async def invoke(
+        self,
+        server: Server,
+        request: Request,
+        level: OperationLevel,
+        resource_type: str | None,
+        logical_id: str | None,
+        version_id: str | None,
+        code: str,
+    ) -> Response:
+        """Run operation `code` (without `$`); an unknown one, a wrong level or a wrong method raises FhirError."""
+        ...
+
+    def declared(self) -> list[tuple[str | None, str, str]]:
+        """(resource type, or None for the system level; code; canonical of the OperationDefinition), each once."""
+        ...
+
 
 @dataclass(slots=True)
 class Server:
@@ -21,6 +45,8 @@ class Server:
 
     store: Store
     settings: Settings
+    operations: Operations | None = None
+    """None when the server offers no operations."""
 
 
 @dataclass(slots=True)
