@@ -35,7 +35,10 @@ class Operations(Protocol):
         ...
 
     def declared(self) -> list[tuple[str | None, str, str]]:
-        """(resource type, or None for the system level; code; canonical of the OperationDefinition), each once."""
+        """(resource type; code; canonical of the OperationDefinition).
+
+        The type is None for the system level and `Resource` for an operation of every type.
+        """
         ...
 
 

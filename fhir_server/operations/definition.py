@@ -1,0 +1,89 @@
+"""What an OperationDefinition says about how an operation is called.
+
+R4 operationdefinition.html; operations.html#defining.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import get_args
+
+import msgspec
+
+from fhir_server import content_files
+from fhir_server.interactions.exchange import OperationLevel
+
+ANY_RESOURCE = ("Resource", "DomainResource", "Any")
+"""Parameter types that take a resource of whatever type."""
+
+
+@dataclass(frozen=True, slots=True)
+class InParameter:
+    """One `OperationDefinition.parameter` with use `in`."""
+
+    name: str
+    type: str
+    min: int
+    max: int | None
+    """None for `*`."""
+
+    @property
+    def is_primitive(self) -> bool:
+        """FHIR writes the names of primitive types, and only those, in lower case (R4 datatypes.html)."""
+        return self.type[0].islower()
+
+    def takes(self, resource_type: str) -> bool:
+        return self.type == resource_type or self.type in ANY_RESOURCE
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The part of an OperationDefinition that decides whether a call is right."""
+
+    url: str
+    code: str
+    resource_types: tuple[str, ...]
+    """`Resource` stands for every type."""
+    levels: frozenset[OperationLevel]
+    affects_state: bool
+    parameters: dict[str, InParameter]
+
+    def applies_to(self, resource_type: str | None) -> bool:
+        if resource_type is None:
+            return "system" in self.levels
+        return resource_type in self.resource_types or "Resource" in self.resource_types
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """R4 operations.html#request: POST always, GET only when nothing changes."""
+        return ("POST",) if self.affects_state else ("GET", "POST")
+
+    def body_parameter(self, resource_type: str) -> InParameter | None:
+        """The parameter a bare resource in the body stands for: the only one that takes a resource."""
+        takers = [parameter for parameter in self.parameters.values() if parameter.takes(resource_type)]
+        return takers[0] if len(takers) == 1 else None
+
+
+@cache
+def load(file_name: str) -> Definition:
+    """Read `profiles/<file_name>`."""
+    source = msgspec.json.decode((content_files.root() / "profiles" / file_name).read_bytes())
+    parameters = (
+        InParameter(
+            name=parameter["name"],
+            type=parameter["type"],
+            min=parameter["min"],
+            max=None if parameter["max"] == "*" else int(parameter["max"]),
+        )
+        for parameter in source.get("parameter", ())
+        if parameter["use"] == "in"
+    )
+    return Definition(
+        url=source["url"],
+        code=source["code"],
+        resource_types=tuple(source.get("resource", ())),
+        levels=frozenset(level for level in get_args(OperationLevel) if source[level]),
+        affects_state=source["affectsState"],
+        parameters={parameter.name: parameter for parameter in parameters},
+    )

@@ -1,0 +1,157 @@
+"""From a query string or a body to the values an operation works with, checked against its definition.
+
+R4 operations.html#request: POST with a Parameters resource, or with a bare resource when exactly one parameter
+takes it, or GET with primitive parameters in the URL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from fhir_server.errors import InvalidResource, UnparseableBody, UnsupportedMediaType
+from fhir_server.interactions.exchange import Request
+from fhir_server.operations.definition import Definition, InParameter
+
+_OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
+"""R4 http.html#parameters: these shape the answer of any interaction and are read by the HTTP edge."""
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def read_parameters(definition: Definition, request: Request) -> dict[str, list[Any]]:
+    """The values of `request` by parameter name.
+
+    Raises InvalidResource (400) naming the parameter, UnsupportedMediaType (415) for a form.
+    """
+    parts = [*_query_parts(definition, request), *_body_parts(definition, request)]
+    values: dict[str, list[Any]] = {}
+    for part, expression in parts:
+        parameter = _declared(definition, part, expression)
+        values.setdefault(parameter.name, []).append(_value(parameter, part, expression))
+    for parameter in definition.parameters.values():
+        _check_cardinality(definition, parameter, len(values.get(parameter.name, ())))
+    return values
+
+
+Part = tuple[dict[str, Any], str | None]
+"""One entry of Parameters.parameter, and where it stood in the body (None for the URL)."""
+
+
+def _query_parts(definition: Definition, request: Request) -> Iterator[Part]:
+    for name, text in request.query:
+        if name in _OF_EVERY_REQUEST:
+            continue
+        parameter = _declared(definition, {"name": name}, None)
+        if not parameter.is_primitive:
+            raise InvalidResource(
+                f"Parameter {name} of ${definition.code} is of type {parameter.type} and cannot stand in the URL. "
+                "POST it in a Parameters resource."
+            )
+        yield {"name": name, _value_element(parameter): _from_text(parameter, text)}, None
+
+
+def _body_parts(definition: Definition, request: Request) -> Iterator[Part]:
+    body = _body(request)
+    if body is None:
+        return
+    resource_type = body.get("resourceType")
+    if resource_type == "Parameters":
+        for index, part in enumerate(body.get("parameter", ())):
+            yield part, f"Parameters.parameter[{index}]"
+        return
+    parameter = definition.body_parameter(str(resource_type))
+    if parameter is None:
+        raise InvalidResource(
+            f"${definition.code} takes a Parameters resource; a bare {resource_type} stands for none of its parameters."
+        )
+    yield {"name": parameter.name, "resource": body}, None
+
+
+def _body(request: Request) -> dict[str, Any] | None:
+    """The resource sent, None when there is none."""
+    if request.resource is not None:
+        return request.resource
+    if (request.header("content-type") or "").partition(";")[0].strip().lower() in _FORMS:
+        raise UnsupportedMediaType("Operations take no forms. POST a Parameters resource as application/fhir+json.")
+    if not request.body:
+        return None
+    try:
+        body = _decode(request.body)
+    except msgspec.DecodeError as error:
+        raise UnparseableBody(f"The body is not JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise UnparseableBody("The body is not a resource: send a Parameters resource.")
+    return body
+
+
+def _declared(definition: Definition, part: dict[str, Any], expression: str | None) -> InParameter:
+    name = part.get("name")
+    parameter = definition.parameters.get(name) if isinstance(name, str) else None
+    if parameter is None:
+        allowed = ", ".join(definition.parameters) or "none"
+        raise InvalidResource(
+            f"${definition.code} has no parameter {name!r}. It takes: {allowed}.", expression=expression
+        )
+    return parameter
+
+
+def _value_element(parameter: InParameter) -> str:
+    """`valueDate` for type date (R4 parameters.html: value[x])."""
+    return f"value{parameter.type[0].upper()}{parameter.type[1:]}"
+
+
+def _from_text(parameter: InParameter, text: str) -> str | bool | int | Decimal:
+    """`text` from the URL as the JSON value of the parameter's primitive type; left as it is when it is none."""
+    match parameter.type:
+        case "boolean" if text in ("true", "false"):
+            return text == "true"
+        case "integer" | "positiveInt" | "unsignedInt" if _INTEGER.fullmatch(text):
+            return int(text)
+        case "decimal" if _DECIMAL.fullmatch(text):
+            return Decimal(text)
+    return text
+
+
+def _value(parameter: InParameter, part: dict[str, Any], expression: str | None) -> Any:
+    if "resource" in part:
+        return _resource(parameter, part["resource"], expression)
+    element = _value_element(parameter)
+    if element in part:
+        return part[element]
+    given = next((key for key in part if key.startswith("value")), "no value")
+    wanted = "resource" if parameter.takes(parameter.type) and not parameter.is_primitive else element
+    raise InvalidResource(
+        f"Parameter {parameter.name} is of type {parameter.type}: send it as {wanted}, not as {given}.",
+        expression=expression,
+    )
+
+
+def _resource(parameter: InParameter, resource: Any, expression: str | None) -> dict[str, Any]:
+    if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+        if parameter.takes(resource["resourceType"]):
+            return resource
+        given = resource["resourceType"]
+    else:
+        given = "something without a resourceType"
+    raise InvalidResource(
+        f"Parameter {parameter.name} takes a {parameter.type}, not {given}.",
+        expression=f"{expression}.resource" if expression else None,
+    )
+
+
+def _check_cardinality(definition: Definition, parameter: InParameter, given: int) -> None:
+    if given < parameter.min:
+        raise InvalidResource(
+            f"${definition.code} needs parameter {parameter.name} ({parameter.type}).", code="required"
+        )
+    if parameter.max is not None and given > parameter.max:
+        raise InvalidResource(
+            f"Parameter {parameter.name} of ${definition.code} may be given {parameter.max} time(s), not {given}."
+        )

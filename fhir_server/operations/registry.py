@@ -1,0 +1,105 @@
+"""The operations of this server, found by code, resource type and level.
+
+R4 operations.html. An operation is its OperationDefinition (profiles/) and one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from fhir_server.errors import FhirError, MethodNotAllowed
+from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
+from fhir_server.operations.definition import Definition, load
+from fhir_server.operations.parameters import read_parameters
+from fhir_server.operations.request import OperationRequest
+
+Handler = Callable[[OperationRequest], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: what may be asked is in the definition, what happens is in `handler`."""
+
+    definition: Definition
+    handler: Handler
+    versioned: bool = False
+    """May also be called on one version of a resource ([type]/[id]/_history/[vid]/$code)."""
+
+
+def operation(definition_file: str, handler: Handler, *, versioned: bool = False) -> Operation:
+    """The operation that `profiles/<definition_file>` defines."""
+    return Operation(load(definition_file), handler, versioned)
+
+
+class OperationRegistry:
+    """Implements `interactions.exchange.Operations`."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._operations = tuple(operations)
+
+    def declared(self) -> list[tuple[str | None, str, str]]:
+        """(resource type, None for the system level; code; canonical). Type `Resource` means every type."""
+        declared: list[tuple[str | None, str, str]] = []
+        for known in self._operations:
+            definition = known.definition
+            if "system" in definition.levels:
+                declared.append((None, definition.code, definition.url))
+            declared += [(type_name, definition.code, definition.url) for type_name in definition.resource_types]
+        return declared
+
+    async def invoke(
+        self,
+        server: Server,
+        request: Request,
+        level: OperationLevel,
+        resource_type: str | None,
+        logical_id: str | None,
+        version_id: str | None,
+        code: str,
+    ) -> Response:
+        """Run `$code`.
+
+        Raises FhirError: 404 unknown here, 405 wrong method, 415 wrong content type, 400 wrong parameters.
+        """
+        known = self._find(level, resource_type, version_id, code)
+        definition = known.definition
+        if request.method not in definition.methods:
+            raise _wrong_method(definition, request.method)
+        parameters = read_parameters(definition, request)
+        return await known.handler(
+            OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)
+        )
+
+    def _find(self, level: OperationLevel, resource_type: str | None, version_id: str | None, code: str) -> Operation:
+        available = [
+            known
+            for known in self._operations
+            if level in known.definition.levels
+            and known.definition.applies_to(resource_type)
+            and (version_id is None or known.versioned)
+        ]
+        for known in available:
+            if known.definition.code == code:
+                return known
+        raise _unknown(level, resource_type, version_id, code, sorted(f"${a.definition.code}" for a in available))
+
+
+def _unknown(
+    level: OperationLevel, resource_type: str | None, version_id: str | None, code: str, available: list[str]
+) -> FhirError:
+    place = {"system": "the system level", "type": f"the type level of {resource_type}"}.get(
+        level, f"a version of {resource_type}" if version_id else f"the instance level of {resource_type}"
+    )
+    choice = ", ".join(available) or "none"
+    return FhirError(
+        f"There is no operation ${code} at {place}. Available there: {choice}.", status=404, code="not-supported"
+    )
+
+
+def _wrong_method(definition: Definition, method: str) -> MethodNotAllowed:
+    allowed = ", ".join(definition.methods)
+    reason = " because it changes state" if definition.affects_state else ""
+    return MethodNotAllowed(
+        f"${definition.code} cannot be called with {method}{reason}. Use {allowed}.", headers={"Allow": allowed}
+    )
