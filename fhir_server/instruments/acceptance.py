@@ -1,0 +1,76 @@
+"""Whether a response as a whole may be scored: whose, when, in what state, on which questionnaire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from fhir_server.errors import Issue
+from fhir_server.instruments.definition import Instrument
+
+SCORABLE = ("in-progress", "completed", "amended", "stopped")
+"""All of R4's questionnaire-answers-status but entered-in-error."""
+
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far a client's clock may be ahead of ours."""
+
+_DATE_TIME = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
+)
+"""R4 datatypes.html#dateTime."""
+
+
+def refusals(instrument: Instrument, response: dict[str, Any], now: datetime) -> Iterator[Issue]:
+    """Every reason why `response` is not scored, apart from its answers."""
+    if response.get("status") not in SCORABLE:
+        yield Issue(
+            "business-rule",
+            f"A response with status {response.get('status')!r} is not scored, only {', '.join(SCORABLE)}.",
+            "QuestionnaireResponse.status",
+        )
+    subject = response.get("subject")
+    if not isinstance(subject, dict) or not isinstance(subject.get("reference"), str):
+        yield Issue("required", "A score needs the reference of its subject.", "QuestionnaireResponse.subject.reference")
+    yield from _date_refusals(response.get("authored"), now)
+    yield from _version_refusals(instrument, response.get("questionnaire"))
+
+
+def _date_refusals(authored: Any, now: datetime) -> Iterator[Issue]:
+    expression = "QuestionnaireResponse.authored"
+    if authored is None:
+        yield Issue("required", "A score without the time of the answers has no place in a course.", expression)
+        return
+    earliest = _earliest(authored, now)
+    if earliest is None:
+        yield Issue("value", "authored is not a FHIR dateTime.", expression)
+    elif earliest > now + _CLOCK_TOLERANCE:
+        yield Issue("business-rule", "authored lies in the future: correct it.", expression)
+
+
+def _earliest(authored: Any, now: datetime) -> datetime | None:
+    """The first moment `authored` can mean; a date without a zone is one of the zone of `now`."""
+    match = _DATE_TIME.fullmatch(authored) if isinstance(authored, str) else None
+    if match is None:
+        return None
+    year, month, day, time, zone = match.groups()
+    text = f"{year}-{month or '01'}-{day or '01'}T{time or '00:00:00'}"
+    try:
+        if zone:
+            return datetime.fromisoformat(text + zone.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text).replace(tzinfo=now.tzinfo)
+    except ValueError:
+        return None
+
+
+def _version_refusals(instrument: Instrument, canonical: Any) -> Iterator[Issue]:
+    url, _, version = canonical.partition("|") if isinstance(canonical, str) else ("", "", "")
+    if url == instrument.url and version == instrument.version:
+        return
+    yield Issue(
+        "business-rule",
+        f"The response names {canonical!r}; the rules here are those of {instrument.canonical}. "
+        "Forms of one instrument with other codes give other numbers, so the version must be named and right.",
+        "QuestionnaireResponse.questionnaire",
+    )
