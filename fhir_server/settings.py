@@ -15,13 +15,21 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 picks a free one.")
     database: str = Field("sqlite:///fhir.db", description="sqlite:///PATH or postgresql://USER@HOST/NAME.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes. On SQLite one of them writes for all.")
-    base_url: str = Field("", description="The public FHIR base URL, used in every absolute link. Empty: http://HOST:PORT/fhir.")
+    base_url: str = Field(
+        "", description="The public FHIR base URL, used in every absolute link. Empty: http://HOST:PORT/fhir."
+    )
     trusted_proxies: str = Field("", description="Comma-separated addresses whose X-Forwarded-* headers are believed.")
-    insecure_no_auth: bool = Field(False, description="Listen on other than loopback although there is no authentication.")
+    insecure_no_auth: bool = Field(
+        False, description="Listen on other than loopback although there is no authentication."
+    )
     demo: bool = Field(False, description="Load synthetic demo patients at start-up.")
     content: bool = Field(True, description="Load the shipped MSK content at start-up.")
-    canonical_base: str = Field("https://fhir.example.org/msk", description="Base of the canonical URLs of the shipped content.")
-    time_zone: str = Field("Europe/London", description="Zone of dates and times that carry none (R4 search.html#date).")
+    canonical_base: str = Field(
+        "https://fhir.example.org/msk", description="Base of the canonical URLs of the shipped content."
+    )
+    time_zone: str = Field(
+        "Europe/London", description="Zone of dates and times that carry none (R4 search.html#date)."
+    )
     default_count: int = Field(20, ge=1, description="Page size when a search gives no _count.")
     max_count: int = Field(1000, ge=1, description="Largest _count; larger ones are lowered to it.")
     max_body_bytes: int = Field(50_000_000, ge=1024, description="Largest request body.")
@@ -29,12 +37,22 @@ class Settings(BaseSettings):
     max_json_depth: int = Field(100, ge=10, le=200, description="Deepest nesting of a JSON body.")
     max_pending_writes: int = Field(1000, ge=1, description="Writes waiting for the writer before 429 is answered.")
     max_connections: int = Field(4000, ge=1, description="Open connections per worker before 503 is answered.")
+    receive_seconds: float = Field(
+        20.0, gt=0, description="Longest wait for a request's head, and pause within its body."
+    )
+    shutdown_seconds: int = Field(20, ge=0, description="How long running requests may finish after SIGTERM.")
     search_seconds: float = Field(10.0, gt=0, description="Time budget of one search.")
     snapshot_seconds: int = Field(3600, ge=60, description="How long a search's pages stay readable as they were.")
     enforce_references: bool = Field(False, description="Refuse references to resources that are not here.")
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")
-    strict_search: bool = Field(False, description="Refuse unknown search parameters even without Prefer: handling=strict.")
+    strict_search: bool = Field(
+        False, description="Refuse unknown search parameters even without Prefer: handling=strict."
+    )
     sqlite_synchronous: str = Field("FULL", pattern="^(FULL|NORMAL)$", description="SQLite durability of a commit.")
     cors_origins: str = Field("", description="Comma-separated origins allowed by CORS; * for all; empty: none.")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level written.")
-    access_log: bool = Field(True, description="Write one JSON line per request (route and parameter names, never values).")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="Least severe log level written."
+    )
+    access_log: bool = Field(
+        True, description="Write one JSON line per request (route and parameter names, never values)."
+    )

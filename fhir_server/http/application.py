@@ -1,0 +1,79 @@
+"""The whole server as one ASGI callable: FHIR, probes, and FastAPI for everything else.
+
+FHIR and the probes are reached before FastAPI's router; FastAPI is imported on first use, because
+its import alone takes a fifth of the time allowed for start-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from fhir_server.http.asgi import AsgiApplication, Receive, Scope, Send
+from fhir_server.http.base_url import FHIR_PREFIX
+from fhir_server.http.endpoint import FhirEndpoint
+from fhir_server.http.probes import Probes
+from fhir_server.observability.logs import stack
+
+_log = structlog.get_logger()
+
+
+class Application:
+    """Routes by path; runs `startup` and `shutdown` with the ASGI lifespan."""
+
+    def __init__(
+        self,
+        fhir: FhirEndpoint,
+        probes: Probes,
+        build_site: Callable[[], AsgiApplication],
+        startup: Callable[[], Awaitable[None]],
+        shutdown: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._fhir = fhir
+        self._probes = probes
+        self._build_site = build_site
+        self._startup = startup
+        self._shutdown = shutdown
+        self._site: asyncio.Future[AsgiApplication] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            path: str = scope["path"]
+            # The raw path decides, so that an encoded slash or letter never leads elsewhere.
+            raw_path: bytes = scope["raw_path"]
+            if raw_path.startswith(_FHIR_BELOW) or raw_path == _FHIR_ROOT:
+                await self._fhir(scope, receive, send)
+            elif path in self._probes.paths and scope["method"] in ("GET", "HEAD"):
+                await self._probes(scope, send)
+            else:
+                await (await self._loaded_site())(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _loaded_site(self) -> AsgiApplication:
+        if self._site is None:
+            # Importing a framework would stop the event loop for long; a thread lets it breathe.
+            self._site = asyncio.ensure_future(asyncio.to_thread(self._build_site))
+        return await asyncio.shield(self._site)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._startup()
+        except Exception as error:
+            _log.error("start-up failed", stack=stack(error))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._probes.started = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._probes.started = False
+        await self._shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+_FHIR_ROOT = FHIR_PREFIX.encode()
+_FHIR_BELOW = _FHIR_ROOT + b"/"

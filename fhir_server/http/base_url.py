@@ -1,0 +1,51 @@
+"""The absolute FHIR base of a request: from settings, or from proxies that settings trust.
+
+The Host header of anybody else is never believed: it would decide the links in other people's answers.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from socket import gethostname
+
+from fhir_server.http.asgi import Scope
+from fhir_server.settings import Settings
+
+FHIR_PREFIX = "/fhir"
+ALL_ADDRESSES = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not bound to)
+
+
+def own_base_url(settings: Settings, port: int) -> str:
+    """The base under which this server answers when no setting says otherwise; `port` is the bound one."""
+    if settings.base_url:
+        return settings.base_url.rstrip("/")
+    host = gethostname() if settings.host in ALL_ADDRESSES else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{FHIR_PREFIX}"
+
+
+class BaseUrl:
+    """Gives each request its base URL."""
+
+    def __init__(self, settings: Settings, own: str) -> None:
+        self.own = own
+        proxies = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+        # A configured base URL wins over whatever a proxy says.
+        self._networks = [] if settings.base_url else [ip_network(name, strict=False) for name in proxies]
+
+    def of(self, scope: Scope, headers: dict[str, str]) -> str:
+        if not self._networks or "x-forwarded-host" not in headers or not self._trusts(scope):
+            return self.own
+        scheme = _first(headers.get("x-forwarded-proto", "https"))
+        prefix = _first(headers.get("x-forwarded-prefix", "")).rstrip("/")
+        return f"{scheme}://{_first(headers['x-forwarded-host'])}{prefix}{FHIR_PREFIX}"
+
+    def _trusts(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        if not client:
+            return False
+        address = ip_address(client[0])
+        return any(address in network for network in self._networks)
+
+
+def _first(value: str) -> str:
+    return value.partition(",")[0].strip()

@@ -1,0 +1,52 @@
+"""Compress large answers by Accept-Encoding: zstd or gzip at their fastest levels.
+
+Below 4 KB compressing costs more than it saves (a 1.8 KB body shrinks 1.6x for 10 µs; a 95 KB
+Bundle 3.5x for 90 µs).
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Protocol
+
+LEAST_BYTES = 4096
+_COMPRESSIBLE = ("application/fhir+json", "application/json", "text/", "application/xml", "application/fhir+ndjson")
+
+
+class _Compress(Protocol):
+    def __call__(self, data: bytes) -> bytes: ...
+
+
+@lru_cache(maxsize=256)
+def encoding_for(accept_encoding: str) -> str:
+    """`zstd`, `gzip` or "" (leave as it is); zstd first when both are accepted (RFC 9110 section 12.5.3)."""
+    accepted: dict[str, bool] = {}
+    for item in accept_encoding.lower().split(","):
+        name, _, parameters = item.partition(";")
+        accepted[name.strip()] = not parameters.replace(" ", "").startswith("q=0") or "." in parameters
+    for name in ("zstd", "gzip"):
+        if accepted.get(name, accepted.get("*", False)):
+            return name
+    return ""
+
+
+def is_compressible(media_type: str) -> bool:
+    return media_type.startswith(_COMPRESSIBLE)
+
+
+def compress(body: bytes, encoding: str) -> bytes:
+    """`body` in `encoding`, as `encoding_for` named it."""
+    return _compressor(encoding)(body)
+
+
+@cache
+def _compressor(encoding: str) -> _Compress:
+    # Loaded by the first answer that needs it.
+    if encoding == "zstd":
+        from zstandard import ZstdCompressor  # noqa: PLC0415
+
+        # One compressor is not safe in several threads; answers are compressed on the event loop only.
+        return ZstdCompressor(level=1).compress
+    from isal.igzip import compress as gzip_compress  # noqa: PLC0415
+
+    return lambda data: gzip_compress(data, compresslevel=1, mtime=0)

@@ -1,0 +1,63 @@
+"""uvicorn's HTTP protocol with limits of our own: slow or endless heads, and refusals as OperationOutcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from fhir_server.errors import FhirError
+
+MAX_HEAD_BYTES = 262_144
+"""Longest request line and headers together; more is a 431 (RFC 6585 section 5)."""
+
+
+class FhirProtocol(HttpToolsProtocol):
+    """One connection. `waiting_since` is the loop time at which the current head began, None within a request."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waiting_since: float | None = self.loop.time()
+        self._head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.waiting_since is not None and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.waiting_since = self.loop.time()
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self.waiting_since = None
+        super().on_headers_complete()
+
+    def close_if_stalled(self, now: float, seconds: float) -> None:
+        """Close the connection when its head has been incomplete for `seconds`."""
+        if self.waiting_since is not None and now - self.waiting_since > seconds and not self.transport.is_closing():
+            self._refuse(408, "The request's head came too slowly.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "The request is not valid HTTP/1.1.")
+
+    def _refuse(self, status: int, diagnostics: str) -> None:
+        body = orjson.dumps(FhirError(diagnostics, status=status, code="structure").as_json())
+        head = b"content-type: application/fhir+json;charset=UTF-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        self.transport.close()
+
+
+async def close_stalled_connections(connections: set[Any], seconds: float) -> None:
+    """Look at all connections from time to time, for ever."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(min(seconds / 4, 5.0))
+        now = loop.time()
+        for connection in list(connections):
+            connection.close_if_stalled(now, seconds)
