@@ -1,0 +1,1 @@
+"""FHIRPath N1 (http://hl7.org/fhirpath/N1): expressions over FHIR data."""
