@@ -55,9 +55,7 @@ async def invoke(
     body: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    request = Request(
-        method, "", query or [], headers or {}, msgspec.json.encode(body) if body is not None else b""
-    )
+    request = Request(method, "", query or [], headers or {}, msgspec.json.encode(body) if body is not None else b"")
     logical_id = "1" if level == "instance" else None
     return await registry.invoke(NO_SERVER, request, level, resource_type, logical_id, version_id, code)
 
