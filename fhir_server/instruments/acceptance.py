@@ -16,9 +16,7 @@ SCORABLE = ("in-progress", "completed", "amended", "stopped")
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a client's clock may be ahead of ours."""
 
-_DATE_TIME = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
-)
+_DATE_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
 """R4 datatypes.html#dateTime."""
 
 
@@ -30,11 +28,18 @@ def refusals(instrument: Instrument, response: dict[str, Any], now: datetime) ->
             f"A response with status {response.get('status')!r} is not scored, only {', '.join(SCORABLE)}.",
             "QuestionnaireResponse.status",
         )
-    subject = response.get("subject")
-    if not isinstance(subject, dict) or not isinstance(subject.get("reference"), str):
-        yield Issue("required", "A score needs the reference of its subject.", "QuestionnaireResponse.subject.reference")
+    yield from _subject_refusals(response.get("subject"))
     yield from _date_refusals(response.get("authored"), now)
     yield from _version_refusals(instrument, response.get("questionnaire"))
+
+
+def _subject_refusals(subject: Any) -> Iterator[Issue]:
+    expression = "QuestionnaireResponse.subject.reference"
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    if not isinstance(reference, str):
+        yield Issue("required", "A score needs the reference of its subject.", expression)
+    elif reference.split("/")[-2:-1] != ["Patient"]:
+        yield Issue("business-rule", "The subject of a score is a Patient: refer to it as Patient/[id].", expression)
 
 
 def _date_refusals(authored: Any, now: datetime) -> Iterator[Issue]:

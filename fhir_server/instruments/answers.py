@@ -15,7 +15,6 @@ from typing import Any
 from fhir_server.errors import Issue
 from fhir_server.instruments.definition import AnswerKey, Instrument, Item
 
-
 _DIGITS = 18
 """R4 datatypes.html#decimal: implementations need not keep more."""
 
@@ -70,13 +69,13 @@ def _objects(
             issues.append(Issue("structure", f"{name} holds something that is not an object.", path))
 
 
-def _read_item(
-    instrument: Instrument, link_id: str, item: dict[str, Any], expression: str, answers: Answers
-) -> None:
+def _read_item(instrument: Instrument, link_id: str, item: dict[str, Any], expression: str, answers: Answers) -> None:
     question = instrument.items.get(link_id)
     if question is None:
         answers.issues.append(
-            Issue("not-found", f"Questionnaire {instrument.canonical} has no question {link_id}.", f"{expression}.linkId")
+            Issue(
+                "not-found", f"Questionnaire {instrument.canonical} has no question {link_id}.", f"{expression}.linkId"
+            )
         )
         return
     given = [
@@ -119,7 +118,9 @@ def _wrong_type(question: Item, kind: str, expression: str) -> Issue:
 
 def _read_coding(question: Item, value: Any, expression: str) -> Fraction | Issue:
     if not isinstance(value, dict) or not isinstance(value.get("code"), str):
-        return Issue("required", f"The answer of {question.link_id} has no code; its display is not read.", f"{expression}.code")
+        return Issue(
+            "required", f"The answer of {question.link_id} has no code; its display is not read.", f"{expression}.code"
+        )
     system = value.get("system")
     return _option(question, ("coding", system if isinstance(system, str) else "", value["code"]), expression)
 

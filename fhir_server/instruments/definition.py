@@ -123,6 +123,10 @@ class Instrument:
         return f"{self.url}|{self.version}"
 
     @property
+    def canonical_base(self) -> str:
+        return self.url.partition("/Questionnaire/")[0]
+
+    @property
     def experimental(self) -> bool:
         """Answered on our own labels instead of the published wording."""
         return bool(self.questionnaire.get("experimental", False))

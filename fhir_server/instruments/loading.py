@@ -24,14 +24,14 @@ SHIPPED_BASE = "https://fhir.example.org/msk"
 """Canonical base as written in the content folders; a setting replaces it at load."""
 
 
-class InvalidDefinition(Exception):
+class DefinitionError(Exception):
     """A definition cannot be used; the message names the file and the path in it."""
 
 
 def load_instrument(folder: Path, canonical_base: str = SHIPPED_BASE) -> Instrument:
     """Read and check one instrument.
 
-    Raises InvalidDefinition naming file and JSON path.
+    Raises DefinitionError naming file and JSON path.
     """
     metadata = _read(folder / "instrument.json", canonical_base)
     scoring = _read(folder / "scoring.json", canonical_base)
@@ -40,7 +40,7 @@ def load_instrument(folder: Path, canonical_base: str = SHIPPED_BASE) -> Instrum
     _check(folder / "scoring.json", scoring, "scoring.schema.json")
     instrument = _compile(metadata, scoring, questionnaire, _checksum(folder))
     for path, complaint in _contradictions(instrument, scoring, questionnaire):
-        raise InvalidDefinition(f"{folder.name}/scoring.json {path}: {complaint}")
+        raise DefinitionError(f"{folder.name}/scoring.json {path}: {complaint}")
     return instrument
 
 
@@ -54,9 +54,9 @@ def _read(path: Path, canonical_base: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_float=Decimal)
     except ValueError as error:
-        raise InvalidDefinition(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
+        raise DefinitionError(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise InvalidDefinition(f"{path.parent.name}/{path.name} is not a JSON object")
+        raise DefinitionError(f"{path.parent.name}/{path.name} is not a JSON object")
     return document
 
 
@@ -78,7 +78,7 @@ def _check(path: Path, document: dict[str, Any], schema: str) -> None:
     errors = sorted(_validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         deepest = jsonschema.exceptions.best_match(errors)
-        raise InvalidDefinition(f"{path.parent.name}/{path.name} {deepest.json_path}: {deepest.message}")
+        raise DefinitionError(f"{path.parent.name}/{path.name} {deepest.json_path}: {deepest.message}")
 
 
 def _compile(
@@ -117,7 +117,7 @@ def _option(link_id: str, option: dict[str, Any]) -> tuple[AnswerKey, Fraction]:
     for extension in coding.get("extension", []):
         if extension["url"] == ORDINAL_VALUE:
             return ("coding", coding["system"], coding["code"]), Fraction(extension["valueDecimal"])
-    raise InvalidDefinition(f"questionnaire.json item {link_id}: option {coding['code']} has no ordinalValue")
+    raise DefinitionError(f"questionnaire.json item {link_id}: option {coding['code']} has no ordinalValue")
 
 
 def _score(score: dict[str, Any]) -> Score:

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.errors import FhirError
 from fhir_server.instruments.catalogue import shipped
-from fhir_server.instruments.loading import InvalidDefinition, load_instrument
+from fhir_server.instruments.loading import DefinitionError, load_instrument
 from tests.instruments.responses import BASE, INSTRUMENTS, QUESTIONNAIRES
 
 
@@ -51,18 +51,25 @@ def broken(tmp_path: Path, instrument: str, file_name: str, path: list[Any], val
         ("instrument.json", ["id"], "ohs", "$.instrument"),
         ("questionnaire.json", ["item", 1, "answerOption", 0, "valueCoding", "extension"], [], "q2"),
         ("questionnaire.json", ["item", 4, "answerOption"], [], "$.scores[0].items[4]"),
-        ("questionnaire.json", ["item", 0, "answerOption", 0, "valueCoding", "extension", 0, "valueDecimal"], 5, "$.scores[0].range"),
+        (
+            "questionnaire.json",
+            ["item", 0, "answerOption", 0, "valueCoding", "extension", 0, "valueDecimal"],
+            5,
+            "$.scores[0].range",
+        ),
     ],
 )
-def test_a_wrong_definition_names_its_path(tmp_path: Path, file_name: str, path: list[Any], value: Any, named: str) -> None:
+def test_a_wrong_definition_names_its_path(
+    tmp_path: Path, file_name: str, path: list[Any], value: Any, named: str
+) -> None:
     folder = broken(tmp_path, "oks", file_name, path, value)
-    with pytest.raises(InvalidDefinition) as refusal:
+    with pytest.raises(DefinitionError) as refusal:
         load_instrument(folder)
     assert named in str(refusal.value)
 
 
 def test_an_alert_on_no_item(tmp_path: Path) -> None:
-    with pytest.raises(InvalidDefinition, match=r"alerts\[0\]\.item"):
+    with pytest.raises(DefinitionError, match=r"alerts\[0\]\.item"):
         load_instrument(broken(tmp_path, "phq-9", "scoring.json", ["alerts", 0, "item"], "q10"))
 
 
@@ -70,7 +77,7 @@ def test_text_that_is_not_json(tmp_path: Path) -> None:
     folder = tmp_path / "oks"
     shutil.copytree(QUESTIONNAIRES / "oks", folder)
     (folder / "scoring.json").write_text("{")
-    with pytest.raises(InvalidDefinition, match=r"scoring\.json is not JSON"):
+    with pytest.raises(DefinitionError, match=r"scoring\.json is not JSON"):
         load_instrument(folder)
 
 

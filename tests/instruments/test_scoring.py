@@ -87,6 +87,17 @@ def test_no_subject(subject: Any) -> None:
     assert refused(body) == [("required", "QuestionnaireResponse.subject.reference")]
 
 
+@pytest.mark.parametrize("reference", ["Group/g-1", "#p", "urn:uuid:1b5b3b0e-0e0c-4d0a-9a44-3c0d5a3e8f10", "Patient"])
+def test_a_subject_that_is_no_patient(reference: str) -> None:
+    body = response("oks", [4] * 12, subject={"reference": reference})
+    assert refused(body) == [("business-rule", "QuestionnaireResponse.subject.reference")]
+
+
+def test_an_absolute_subject() -> None:
+    body = response("oks", [4] * 12, subject={"reference": "https://fhir.example.org/fhir/Patient/p-1"})
+    assert scored("oks", body).refused == ()
+
+
 @pytest.mark.parametrize(
     ("authored", "code"),
     [
@@ -104,7 +115,9 @@ def test_when_it_was_answered(authored: Any, code: str) -> None:
     assert refused(response("oks", [4] * 12, authored=authored)) == [(code, "QuestionnaireResponse.authored")]
 
 
-@pytest.mark.parametrize("authored", ["2026", "2026-06", "2026-06-01", "2026-06-01T12:04:00Z", "2026-06-01T13:00:00.5+01:00"])
+@pytest.mark.parametrize(
+    "authored", ["2026", "2026-06", "2026-06-01", "2026-06-01T12:04:00Z", "2026-06-01T13:00:00.5+01:00"]
+)
 def test_dates_that_are_not_in_the_future(authored: str) -> None:
     assert scored("oks", response("oks", [4] * 12, authored=authored)).refused == ()
 
@@ -113,7 +126,11 @@ def test_dates_that_are_not_in_the_future(authored: str) -> None:
     ("answer", "code", "where"),
     [
         ({"valueCoding": {"system": f"{BASE}/CodeSystem/oks-answer", "code": "5"}}, "code-invalid", "answer[0].value"),
-        ({"valueCoding": {"system": f"{BASE}/CodeSystem/phq-9-answer", "code": "1"}}, "code-invalid", "answer[0].value"),
+        (
+            {"valueCoding": {"system": f"{BASE}/CodeSystem/phq-9-answer", "code": "1"}},
+            "code-invalid",
+            "answer[0].value",
+        ),
         ({"valueCoding": {"code": "1"}}, "code-invalid", "answer[0].value"),
         ({"valueCoding": {"system": 7, "code": "1"}}, "code-invalid", "answer[0].value"),
         ({"valueCoding": {"display": "level 4 (best)"}}, "required", "answer[0].value.code"),
@@ -211,7 +228,9 @@ def test_a_response_entered_in_error_alerts_nobody() -> None:
     assert scored("phq-9", response("phq-9", [0] * 8 + [3], status="entered-in-error")).alerts == ()
 
 
-@given(answers=st.lists(st.integers(0, 4), min_size=12, max_size=12), wrong=st.integers(0, 11), code=st.text(max_size=3))
+@given(
+    answers=st.lists(st.integers(0, 4), min_size=12, max_size=12), wrong=st.integers(0, 11), code=st.text(max_size=3)
+)
 def test_any_code_out_of_range_is_refused(answers: list[int], wrong: int, code: str) -> None:
     if code in {"0", "1", "2", "3", "4"}:
         return

@@ -1,0 +1,156 @@
+"""Scores and alerts as FHIR resources.
+
+R4 observation.html, flag.html. Ids depend on the response and the score alone, so scoring again writes the same
+resources.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from fhir_server.instruments.definition import Instrument
+from fhir_server.instruments.scoring import AlertResult, ScoreResult, Scoring, as_decimal
+
+UCUM = "http://unitsofmeasure.org"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_FLAG_CATEGORY = "http://terminology.hl7.org/CodeSystem/flag-category"
+_FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
+
+_CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
+"""Facts about the response that a course of scores is read by."""
+
+
+def observations(scoring: Scoring, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """One Observation per score and one per alert raised, without ids."""
+    return [
+        *(_score_observation(scoring.instrument, result, response) for result in scoring.results),
+        *(_alert_observation(scoring.instrument, raised, response) for raised in scoring.alerts),
+    ]
+
+
+def derived_id(response_id: str, observation: dict[str, Any]) -> str:
+    """The logical id under which the score or alert of a stored response is kept."""
+    return _digest(response_id, observation).hex()
+
+
+def derived_uuid(response: dict[str, Any], observation: dict[str, Any]) -> str:
+    """A urn:uuid for an Observation that is not stored, the same each time."""
+    return UUID(bytes=_digest(str(response.get("id", "")), observation)).urn
+
+
+def _digest(response_id: str, observation: dict[str, Any]) -> bytes:
+    code = observation["code"]["coding"][0]["code"]
+    return blake2b(f"{response_id}|{code}".encode(), digest_size=16).digest()
+
+
+def flag(observation: dict[str, Any]) -> dict[str, Any]:
+    """The Flag that keeps the alert of a stored Observation in front of clinicians until one of them closes it."""
+    return {
+        "resourceType": "Flag",
+        "id": observation["id"],
+        "extension": [{"url": _FLAG_DETAIL, "valueReference": {"reference": f"Observation/{observation['id']}"}}],
+        "status": "active",
+        "category": [{"coding": [{"system": _FLAG_CATEGORY, "code": "safety", "display": "Safety"}]}],
+        "code": observation["code"],
+        "subject": observation["subject"],
+        "period": {"start": observation["effectiveDateTime"]},
+    }
+
+
+def _score_observation(instrument: Instrument, result: ScoreResult, response: dict[str, Any]) -> dict[str, Any]:
+    score = result.score
+    observation = _base(instrument, f"{instrument.id}.{score.name}", score.title, result.status, response)
+    observation["code"]["coding"].extend(dict(coding) for coding in score.codings)
+    observation["valueQuantity"] = {"value": result.value, "unit": "score", "system": UCUM, "code": score.unit}
+    if result.band:
+        coding = {
+            "system": f"{instrument.canonical_base}/CodeSystem/msk-score-band",
+            "code": f"{instrument.id}.{result.band.code}",
+            "display": result.band.display,
+        }
+        observation["interpretation"] = [{"coding": [coding]}]
+    observation["note"] = [{"text": text} for text in _explanation(instrument, result)]
+    observation["referenceRange"] = [
+        {
+            "low": {"value": as_decimal(score.low), "system": UCUM, "code": score.unit},
+            "high": {"value": as_decimal(score.high), "system": UCUM, "code": score.unit},
+            "type": {"text": "possible range"},
+        }
+    ]
+    return observation
+
+
+def _alert_observation(instrument: Instrument, raised: AlertResult, response: dict[str, Any]) -> dict[str, Any]:
+    status = "amended" if response["status"] == "amended" else "final"
+    observation = _base(instrument, f"{instrument.id}.{raised.alert.name}", raised.alert.title, status, response)
+    observation["valueInteger"] = int(raised.value)
+    observation["interpretation"] = [{"coding": [{"system": _INTERPRETATION, "code": "POS", "display": "Positive"}]}]
+    observation["note"] = [{"text": raised.alert.advice}]
+    return observation
+
+
+def _base(instrument: Instrument, code: str, title: str, status: str, response: dict[str, Any]) -> dict[str, Any]:
+    """What a score and an alert share; `source` is who answered, `basedOn` the plan or request it was answered for."""
+    base = instrument.canonical_base
+    carried = {f"{base}/StructureDefinition/{name}" for name in _CARRIED_EXTENSIONS}
+    extensions = [extension for extension in response.get("extension", ()) if extension.get("url") in carried]
+    observation: dict[str, Any] = {"resourceType": "Observation"}
+    if extensions:
+        observation["extension"] = extensions
+    if "basedOn" in response:
+        observation["basedOn"] = response["basedOn"]
+    observation["status"] = status
+    observation["category"] = [{"coding": [{"system": _CATEGORY, "code": "survey", "display": "Survey"}]}]
+    observation["code"] = {
+        "coding": [{"system": f"{base}/CodeSystem/msk-score", "code": code, "display": title}],
+        "text": title,
+    }
+    observation["subject"] = response["subject"]
+    if "encounter" in response:
+        observation["encounter"] = response["encounter"]
+    observation["effectiveDateTime"] = response["authored"]
+    if "source" in response:
+        observation["performer"] = [response["source"]]
+    observation["method"] = _method(instrument)
+    if "id" in response:
+        observation["derivedFrom"] = [{"reference": f"QuestionnaireResponse/{response['id']}"}]
+    return observation
+
+
+def _method(instrument: Instrument) -> dict[str, Any]:
+    code = f"{instrument.algorithm}-{instrument.algorithm_version}"
+    return {
+        "coding": [{"system": f"{instrument.canonical_base}/CodeSystem/msk-scoring-algorithm", "code": code}],
+        "text": f"{instrument.algorithm} {instrument.algorithm_version} sha256:{instrument.checksum}",
+    }
+
+
+def _explanation(instrument: Instrument, result: ScoreResult) -> list[str]:
+    """How the value came about and how far it can be trusted, one sentence group per note."""
+    score = result.score
+    better = "higher is better" if instrument.metadata["direction"] == "higher-better" else "higher is worse"
+    used = ", ".join(f"{link_id} = {_plain(value)}" for link_id, value in result.answered.items())
+    scaled = f" x {_plain(score.multiply)} + {_plain(score.add)}" if (score.multiply, score.add) != (1, 0) else ""
+    notes = [
+        f"{score.title}: {result.display} of {_plain(score.low)} to {_plain(score.high)}, {better}.",
+        f"{score.aggregate.capitalize()} of the items{scaled}: {used}.",
+        f"Evidence of the rule: {score.evidence}. {instrument.metadata['evidence_note']}",
+    ]
+    if result.imputed and score.missing:
+        notes.append(
+            f"Without answer: {', '.join(result.imputed)}; taken as {result.imputed_value}, the mean of the answered "
+            f"items. Evidence: {score.missing.evidence}. {score.missing.source}"
+        )
+    if result.band and score.bands:
+        notes.append(f"Band {result.band.display}. Evidence: {score.bands.evidence}. {score.bands.source}")
+    if instrument.experimental:
+        notes.append("Answered on neutral labels, not on the published wording: not a validated measurement.")
+    return notes
+
+
+def _plain(value: Fraction) -> str:
+    return f"{as_decimal(value)}"
