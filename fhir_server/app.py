@@ -2,58 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
-from fhir_server.http.application import Application
+import structlog
+
+from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
 from fhir_server.http.endpoint import Dispatch, FhirEndpoint
+from fhir_server.http.forward import ForwardedRequests, ForwardingDispatch
 from fhir_server.http.probes import Probes
 from fhir_server.interactions.exchange import Server
-from fhir_server.settings import Settings
-from fhir_server.storage.base import Store
+from fhir_server.observability.logs import stack
+
+VACUUMS_PER_HORIZON = 12
+OpenServer = Callable[[], Awaitable[Server]]
+_log = structlog.get_logger()
 
 
 def create_app(
-    settings: Settings,
-    store: Store,
+    open_server: OpenServer,
     dispatch: Dispatch,
     *,
     port: int | None = None,
-    load: bool = True,
+    first: bool = True,
+    forward_socket: Path | None = None,
     overloaded: Callable[[], bool] = lambda: False,
 ) -> Application:
-    """The server as an ASGI application over an unopened `store`.
+    """The server as an ASGI application.
 
     Args:
-        settings: what the server is told to do.
-        store: opened at start-up, closed at shutdown.
+        open_server: opens the store at start-up and gives it with settings and operations.
         dispatch: carries out one interaction.
         port: the port in links when no base URL is set; the setting's own when None.
-        load: whether this process loads the shipped content and the demo patients that settings ask for.
+        first: whether this process loads content and keeps the store tidy, for all processes of this server.
+        forward_socket: where the first process takes the others' writes; None when each writes for itself.
         overloaded: whether new requests are refused at this moment.
     """
-    server = Server(store, settings)
-    own = own_base_url(settings, settings.port if port is None else port)
-    endpoint = FhirEndpoint(server, dispatch, BaseUrl(settings, own), overloaded)
-    probes = Probes(store)
 
-    async def startup() -> None:
-        await store.open()
-        if load:
-            await _load_shipped(server)
+    async def open_parts() -> Parts:
+        server = await open_server()
+        settings = server.settings
+        own = own_base_url(settings, settings.port if port is None else port)
+        probes = Probes(server.store)
+        carry_out = dispatch
+        if forward_socket is not None and not first:
+            carry_out = ForwardingDispatch(forward_socket, dispatch)
+        endpoint = FhirEndpoint(server, carry_out, BaseUrl(settings, own), overloaded)
+        duties = _Duties(server, dispatch, forward_socket) if first else None
+        if duties is not None:
+            await duties.start()
 
-    return Application(endpoint, probes, partial(_build_site, probes, own), startup, store.close)
+        async def stop() -> None:
+            if duties is not None:
+                await duties.stop()
+            await server.store.close()
+
+        return Parts(endpoint, probes, partial(_build_site, probes, own), stop)
+
+    return Application(open_parts)
+
+
+class _Duties:
+    """What the first process does for all: content, vacuuming, the others' writes."""
+
+    def __init__(self, server: Server, dispatch: Dispatch, forward_socket: Path | None) -> None:
+        self._server = server
+        self._forwarded = ForwardedRequests(forward_socket, server, dispatch) if forward_socket is not None else None
+        self._vacuum: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await _load_shipped(self._server)
+        self._vacuum = asyncio.create_task(_vacuum_forever(self._server))
+        if self._forwarded is not None:
+            await self._forwarded.start()
+
+    async def stop(self) -> None:
+        if self._forwarded is not None:
+            await self._forwarded.stop()
+        if self._vacuum is not None:
+            self._vacuum.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._vacuum
 
 
 async def _load_shipped(server: Server) -> None:
-    from fhir_server.content import load_content, load_demo  # noqa: PLC0415
+    settings = server.settings
+    if settings.content or settings.demo:
+        from fhir_server.content import load_content, load_demo  # noqa: PLC0415
 
-    if server.settings.content:
-        await load_content(server)
-    if server.settings.demo:
-        await load_demo(server)
+        if settings.content:
+            await load_content(server)
+        if settings.demo:
+            await load_demo(server)
+
+
+async def _vacuum_forever(server: Server) -> None:
+    """Clear index rows whose snapshots have ended, several times per horizon."""
+    horizon = server.settings.snapshot_seconds
+    while True:
+        await asyncio.sleep(horizon / VACUUMS_PER_HORIZON)
+        try:
+            cleared = await server.store.vacuum(horizon)
+        except Exception as error:
+            _log.error("vacuum failed", stack=stack(error))
+        else:
+            _log.info("vacuum", versions=cleared)
 
 
 def _build_site(probes: Probes, base_url: str) -> AsgiApplication:

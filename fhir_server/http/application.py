@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,37 +18,44 @@ from fhir_server.http.endpoint import FhirEndpoint
 from fhir_server.http.probes import Probes
 from fhir_server.observability.logs import stack
 
+_FHIR_ROOT = FHIR_PREFIX.encode()
+_FHIR_BELOW = _FHIR_ROOT + b"/"
 _log = structlog.get_logger()
 
 
-class Application:
-    """Routes by path; runs `startup` and `shutdown` with the ASGI lifespan."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What answers while the server runs."""
 
-    def __init__(
-        self,
-        fhir: FhirEndpoint,
-        probes: Probes,
-        build_site: Callable[[], AsgiApplication],
-        startup: Callable[[], Awaitable[None]],
-        shutdown: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._fhir = fhir
-        self._probes = probes
-        self._build_site = build_site
-        self._startup = startup
-        self._shutdown = shutdown
+    fhir: FhirEndpoint
+    probes: Probes
+    build_site: Callable[[], AsgiApplication]
+    stop: Callable[[], Awaitable[None]]
+
+
+class Application:
+    """Routes by path. `open_parts` is run with the ASGI lifespan, or by `start`."""
+
+    def __init__(self, open_parts: Callable[[], Awaitable[Parts]]) -> None:
+        self._open_parts = open_parts
+        self._parts: Parts
         self._site: asyncio.Future[AsgiApplication] | None = None
+
+    async def start(self) -> None:
+        self._parts = await self._open_parts()
+
+    async def stop(self) -> None:
+        await self._parts.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            path: str = scope["path"]
             # The raw path decides, so that an encoded slash or letter never leads elsewhere.
             raw_path: bytes = scope["raw_path"]
             if raw_path.startswith(_FHIR_BELOW) or raw_path == _FHIR_ROOT:
-                await self._fhir(scope, receive, send)
-            elif path in self._probes.paths and scope["method"] in ("GET", "HEAD"):
-                await self._probes(scope, send)
+                await self._parts.fhir(scope, receive, send)
+            elif scope["path"] in self._parts.probes.paths and scope["method"] in ("GET", "HEAD"):
+                await self._parts.probes(scope, send)
             else:
                 await (await self._loaded_site())(scope, receive, send)
         elif kind == "lifespan":
@@ -56,24 +64,18 @@ class Application:
     async def _loaded_site(self) -> AsgiApplication:
         if self._site is None:
             # Importing a framework would stop the event loop for long; a thread lets it breathe.
-            self._site = asyncio.ensure_future(asyncio.to_thread(self._build_site))
+            self._site = asyncio.ensure_future(asyncio.to_thread(self._parts.build_site))
         return await asyncio.shield(self._site)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await self._startup()
+            await self.start()
         except Exception as error:
             _log.error("start-up failed", stack=stack(error))
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             return
-        self._probes.started = True
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._probes.started = False
-        await self._shutdown()
+        await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-_FHIR_ROOT = FHIR_PREFIX.encode()
-_FHIR_BELOW = _FHIR_ROOT + b"/"

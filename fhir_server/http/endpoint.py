@@ -61,7 +61,7 @@ class FhirEndpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         method: str = scope["method"]
         request = Request(method, "", headers=headers)
-        request_id = _request_id(headers.get("x-request-id"))
+        request_id = headers["x-request-id"] = _request_id(headers.get("x-request-id"))
         status, size = CLIENT_CLOSED_REQUEST, 0
         try:
             response, json_type = await self._answer(request, request_id, scope, receive)
@@ -106,7 +106,7 @@ class FhirEndpoint:
             raise
         except Exception as error:
             _log.error("request failed", request_id=request_id, stack=stack(error))
-            return _internal_error(request_id), json_type
+            return internal_error(request_id), json_type
 
     def _read_target(self, request: Request, scope: Scope) -> None:
         raw_path: bytes = scope["raw_path"]
@@ -163,7 +163,8 @@ def _asks_pretty(query: list[tuple[str, str]]) -> bool:
     return bool(query) and ("_pretty", "true") in query
 
 
-def _internal_error(request_id: str) -> Response:
+def internal_error(request_id: str) -> Response:
+    """The answer to a failure of ours: the id under which it was logged, and nothing else."""
     error = FhirError(
         f"The server failed on this request. Quote request id {request_id} when reporting it.",
         status=500,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import orjson
+import structlog
 
 from fhir_server.errors import FhirError
 from fhir_server.http.asgi import Scope, Send
 from fhir_server.observability import metrics
+from fhir_server.observability.logs import stack
 from fhir_server.storage.base import Store
 
 JSON = "application/json"
+_log = structlog.get_logger()
 
 
 class Probes:
@@ -19,8 +22,6 @@ class Probes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.started = False
-        """Set when start-up (migrations, content) is complete."""
 
     async def __call__(self, scope: Scope, send: Send) -> None:
         status, content_type, body = await self._answer(scope["path"])
@@ -37,13 +38,14 @@ class Probes:
         return {"status": "live"}
 
     async def ready(self) -> tuple[int, dict[str, str]]:
-        """Requests can be served: start-up is complete and the store answers."""
-        if not self.started:
-            return 503, {"status": "starting"}
+        """Requests can be served: the store answers (nothing is answered before start-up is complete)."""
         try:
             await self._store.ready()
         except FhirError as error:
             return 503, {"status": "not ready", "reason": str(error)}
+        except Exception as error:
+            _log.warning("store not ready", stack=stack(error))
+            return 503, {"status": "not ready", "reason": "The store does not answer."}
         return 200, {"status": "ready"}
 
     async def _answer(self, path: str) -> tuple[int, str, bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -60,6 +60,11 @@ def request_finished(interaction: str, status: int, seconds: float) -> None:
 def write_group_committed(size: int) -> None:
     """Count one commit of `size` writes."""
     _group_size.observe(size)
+
+
+def forget_process(pid: int) -> None:
+    """A worker ended: its in-flight gauge goes, what it counted stays."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def render() -> bytes:

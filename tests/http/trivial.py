@@ -20,14 +20,11 @@ class EmptyStore:
     """The parts of a Store that the HTTP edge calls."""
 
     def __init__(self) -> None:
-        self.opened = False
+        self.closed = False
         self.failure: Exception | None = None
 
-    async def open(self) -> None:
-        self.opened = True
-
     async def close(self) -> None:
-        self.opened = False
+        self.closed = True
 
     async def ready(self) -> None:
         if self.failure:
@@ -58,10 +55,15 @@ class TableDispatch:
 
 
 def application(dispatch: TableDispatch, store: EmptyStore | None = None, **settings: Any) -> Application:
-    return create_app(Settings(**settings), store or EmptyStore(), dispatch, load=False)  # type: ignore[arg-type]
+    async def open_server() -> Server:
+        return Server(store or EmptyStore(), Settings(**settings))  # type: ignore[arg-type]
+
+    return create_app(open_server, dispatch, first=False)
 
 
 async def client_of(app: Application) -> AsyncIterator[httpx.AsyncClient]:
+    await app.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+    await app.stop()

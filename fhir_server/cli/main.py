@@ -1,0 +1,44 @@
+"""`fhir-server COMMAND`: finds the command and runs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "serve": "Start the server.",
+    "load": "Load resources from .json and .ndjson files, also gzipped.",
+    "migrate": "Bring the database to this version's schema.",
+    "check": "Compare indexes, counters and compartments with the stored resources.",
+    "version": "Print the version.",
+}
+PRIVATE = 0o077
+"""Whatever is created belongs to its user alone: files 0600, directories 0700."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 done with findings or failed, 2 called wrongly."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
+    os.umask(PRIVATE)
+    status: int = parsed.run(parsed)
+    return status
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fhir-server", description="FHIR R4 server for musculoskeletal care.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name == chosen:
+            module = import_module(f"fhir_server.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
