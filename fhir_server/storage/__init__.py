@@ -1,0 +1,37 @@
+"""Stored resources: the Store protocol (`base`) and what implements it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_server.settings import Settings
+    from fhir_server.storage.base import Store
+
+
+async def open_store(settings: Settings, *, writing: bool = True) -> Store:
+    """Open the store of `settings.database`; `writing=False` (SQLite) makes a reader whose writes go elsewhere.
+
+    Raises ValueError for a URL of another kind.
+    """
+    store: Store
+    url = settings.database
+    if url.startswith("sqlite:///"):
+        from fhir_server.storage.sqlite.store import SqliteStore  # noqa: PLC0415 - only the engine in use is loaded
+
+        store = SqliteStore(
+            Path(url.removeprefix("sqlite:///")),
+            writing=writing,
+            synchronous=settings.sqlite_synchronous,
+            seconds=settings.search_seconds,
+            max_pending=settings.max_pending_writes,
+        )
+    elif url.startswith(("postgresql://", "postgres://")):
+        from fhir_server.storage.postgresql.store import PostgresqlStore  # noqa: PLC0415
+
+        store = PostgresqlStore(url, seconds=settings.search_seconds, max_pending=settings.max_pending_writes)
+    else:
+        raise ValueError("The database must be sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    await store.open()
+    return store

@@ -6,7 +6,7 @@ Two full implementations share `storage/sql`: `storage/sqlite` and `storage/post
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from fhir_server.storage.query import HistoryQuery, Query
@@ -25,9 +25,9 @@ class Blob:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredVersion:
-    """One version of a resource as the store keeps it."""
+    """One version of a resource as the store keeps it (not frozen: made for every entry of every page)."""
 
     resource_type: str
     logical_id: str
@@ -55,6 +55,8 @@ class Draft:
     head: bytes
     tail: bytes
     rows: IndexRows
+    fresh: bool = False
+    """The id was just made by this server: no version of it can exist, so none is looked for."""
     blob_content: list[bytes] | None = None
     """Chunks of Binary.data (decoded) to be stored outside the row."""
     blob_offset: int = 0
@@ -192,6 +194,6 @@ class Store(Protocol):
         """Drop index rows of versions superseded before the horizon; how many versions were cleared."""
         ...
 
-    def check(self) -> AsyncIterator[Inconsistency]:
-        """Compare index rows, compartments and counters with what the bodies say."""
+    def check(self, extract: Callable[[bytes], IndexRows]) -> AsyncIterator[Inconsistency]:
+        """Compare index rows, compartments and counters with what `extract` finds in the bodies."""
         ...

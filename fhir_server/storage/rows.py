@@ -25,6 +25,10 @@ TEXT_LIMIT = 200
 """Indexed texts longer than this are cut to it and completed by their hash (`cut`)."""
 
 
+NO_DATE = -(2**47)
+"""k of a resource without a primary date: before every date, so that newest-first puts it last."""
+
+
 def cut(text: str) -> str:
     """`text` as it stands in a text row: equality survives the cut (by hash), prefixes up to TEXT_LIMIT do."""
     if len(text) <= TEXT_LIMIT:
@@ -40,9 +44,9 @@ def parameter(number: int, variant: int = VARIANT_VALUE) -> int:
 class IndexRows:
     """The index of one version. Lists hold no duplicates."""
 
-    k: int = 0
-    """Lower bound of the type's primary date, ms since 1970 UTC; 0 when there is none."""
-    k_high: int = 0
+    k: int = NO_DATE
+    """Lower bound of the type's primary date, ms since 1970 UTC; NO_DATE when there is none."""
+    k_high: int = NO_DATE
     """Upper bound (inclusive) of the primary date."""
     numbers: list[tuple[int, int, int]] = field(default_factory=list)
     """(p, v, w): token hash, rid of a reference, date lo (w = hi), number, quantity (w = symbol of the unit)."""

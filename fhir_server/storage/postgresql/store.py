@@ -1,0 +1,30 @@
+"""The production store: PostgreSQL, any number of equal workers."""
+
+from __future__ import annotations
+
+from fhir_server.storage.postgresql.connection import PostgresqlSession
+from fhir_server.storage.postgresql.engine import PostgresqlEngine
+from fhir_server.storage.sql.migrate import migrate_postgresql
+from fhir_server.storage.sql.store import SqlStore
+from fhir_server.storage.sql.writer import GroupWriter
+
+READ_CONNECTIONS = 8
+"""Per worker: more only queue inside PostgreSQL."""
+
+
+class PostgresqlStore(SqlStore):
+    """Connects to `url`; migrates it first when it is new or old."""
+
+    def __init__(self, url: str, *, seconds: float = 10.0, max_pending: int = 1000) -> None:
+        self._url = url
+        self._engine = PostgresqlEngine(url)
+        self.session: PostgresqlSession = PostgresqlSession(url, seconds=seconds, size=READ_CONNECTIONS)
+        self.writer = GroupWriter(self._engine, max_pending)
+
+    async def open(self) -> None:
+        await migrate_postgresql(self._url)
+
+    async def close(self) -> None:
+        await self.writer.close()
+        await self._engine.close()
+        await self.session.close()

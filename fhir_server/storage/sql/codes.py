@@ -1,0 +1,13 @@
+"""Small numbers that stand for names in the tables. They are stored: never renumber."""
+
+from __future__ import annotations
+
+from fhir_server import spec
+
+TYPE_NUMBERS: dict[str, int] = {name: n for n, name in enumerate(sorted(spec.RESOURCE_TYPES), start=1)}
+"""R4's resource types in alphabetical order, from 1; R4 is closed, so the numbers stay."""
+
+TYPE_NAMES: dict[int, str] = {n: name for name, n in TYPE_NUMBERS.items()}
+
+METHODS = ("create", "update", "delete")
+"""version.method is the index here."""

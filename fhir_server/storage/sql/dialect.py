@@ -1,0 +1,53 @@
+"""What differs in the SQL text of the two engines: markers, lists and how a sub-query is kept one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+
+class Statement:
+    """SQL text under construction: parameters are numbered, so that parts may be built in any order."""
+
+    __slots__ = ("parameters", "postgresql")
+
+    def __init__(self, postgresql: bool) -> None:
+        self.postgresql = postgresql
+        self.parameters: list[Any] = []
+
+    def bind(self, value: Any) -> str:
+        self.parameters.append(value)
+        return f"{'$' if self.postgresql else '?'}{len(self.parameters)}"
+
+    def one_of(self, column: str, values: Iterable[Any], pg_type: str = "bigint") -> str:
+        """`column` equals one of `values`; on PostgreSQL one array parameter, so that the text stays the same."""
+        values = list(values)
+        if len(values) == 1:
+            return f"{column} = {self.bind(values[0])}"
+        if self.postgresql:
+            return f"{column} = ANY({self.bind(values)}::{pg_type}[])"
+        return f"{column} IN ({', '.join(self.bind(value) for value in values)})"
+
+    def exists(self, inner: str) -> str:
+        """EXISTS that the planner leaves a per-row probe: as a join it flips to bad generic plans on PostgreSQL."""
+        return f"EXISTS ({inner} OFFSET 0)" if self.postgresql else f"EXISTS ({inner})"
+
+
+class Session(Protocol):
+    """Where statements run: a connection that reads, or the writer's inside its transaction."""
+
+    postgresql: bool
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """All rows. Raises `TooCostly` over the time budget, `Overloaded` when the database is away."""
+        ...
+
+
+@lru_cache(maxsize=256)
+def positional(sql: str, postgresql: bool) -> str:
+    """A fixed statement written with `?` markers in the engine's own style."""
+    if not postgresql:
+        return sql
+    parts = sql.split("?")
+    return "".join(f"{part}${n}" for n, part in enumerate(parts[:-1], start=1)) + parts[-1]

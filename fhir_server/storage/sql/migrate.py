@@ -1,0 +1,82 @@
+"""Schema versions: Alembic migrations, run once under a lock; a database that is up to date costs one look."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+HEAD = "0001"
+"""The newest revision; a test compares it with the migrations folder."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate_sqlite(path: Path) -> bool:
+    """Bring the file to HEAD; True when something was done."""
+    if _sqlite_revision(path) == HEAD:
+        return False
+    from sqlalchemy import create_engine  # noqa: PLC0415 - only a new or old database pays for the import
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    from fhir_server.storage.sqlite.connection import connect  # noqa: PLC0415
+
+    connect(path).close()
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10000")
+        upgrade(connection)
+    engine.dispose()
+    return True
+
+
+def _sqlite_revision(path: Path) -> str | None:
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    connection = sqlite3.connect(path)
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    finally:
+        connection.close()
+    return row[0] if row else None
+
+
+async def migrate_postgresql(url: str) -> bool:
+    """Bring the database to HEAD, one process at a time (advisory lock); True when something was done."""
+    import asyncpg  # noqa: PLC0415 - the postgres extra
+
+    connection = await asyncpg.connect(url)
+    try:
+        known = await connection.fetchval("SELECT to_regclass('alembic_version')")
+        if known and await connection.fetchval("SELECT version_num FROM alembic_version") == HEAD:
+            return False
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+        from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+        await connection.execute("SELECT pg_advisory_lock(7205759403792793)")
+
+        async def connected() -> asyncpg.Connection:
+            return await asyncpg.connect(url)
+
+        engine = create_async_engine("postgresql+asyncpg://", async_creator=connected, poolclass=NullPool)
+        async with engine.connect() as sql_connection:
+            await sql_connection.run_sync(upgrade)
+        await engine.dispose()
+        return True
+    finally:
+        await connection.close()
+
+
+def upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,220 @@
+"""A Query as one SQL statement: the driving rows in the order asked for, every other predicate a probe by seq.
+
+In the common orders (newest primary date first, or by lastUpdated) the driving rows come from the index in
+that order and the page stops after LIMIT rows (docs/architecture.md, "How a search runs").
+"""
+
+from __future__ import annotations
+
+from fhir_server.storage import query as q
+from fhir_server.storage.rows import NO_DATE
+from fhir_server.storage.sql.dialect import Statement
+from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, pseudo_parameter
+from fhir_server.storage.sql.predicates import condition, last_updated_bounds, row_condition
+from fhir_server.storage.sql.codes import TYPE_NUMBERS
+
+VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
+
+BY_DATE = (q.SortKey("primary_date", descending=True),)
+BY_LAST_UPDATED = (q.SortKey("last_updated", descending=True),)
+
+MERGED_VALUES = 16
+"""Up to so many values of a driving predicate are walked side by side in index order and merged."""
+
+
+class Plan:
+    """The statements of one query on one engine."""
+
+    def __init__(self, query: q.Query, postgresql: bool, *, narrow_ranges: bool = False) -> None:
+        self.query = query
+        self.driver = choose_driver(query, narrow_ranges=narrow_ranges)
+        self.order = query.sort or self._own_order()
+        self._postgresql = postgresql
+        self._statement = Statement(postgresql)
+
+    def _own_order(self) -> tuple[q.SortKey, ...]:
+        """Newest primary date first; newest version first where bounds on lastUpdated narrow a whole type."""
+        bounded = any(isinstance(predicate, q.LastUpdatedRange) for predicate in self.query.predicates)
+        return BY_LAST_UPDATED if bounded and self.driver.rank == LISTING else BY_DATE
+
+    def page(self) -> tuple[str, list[object]]:
+        """count + 1 rows of VERSION_COLUMNS, the clock's seq, then the values a cursor continues after."""
+        self._statement = Statement(self._postgresql)
+        kinds = [key.kind for key in self.order]
+        if kinds == ["primary_date"]:
+            columns, rows = ["k", "seq"], self._by_date(self.order[0].descending)
+            ordering = self._date_order("q", self.order[0].descending)
+        elif kinds == ["last_updated"]:
+            columns, rows = ["seq"], self._by_seq(self.order[0].descending)
+            ordering = f"q.seq {_way(self.order[0].descending)}"
+        else:
+            columns, rows = [*(f"s{n}" for n in range(len(kinds))), "seq"], self._by_values()
+            ordering = self._value_order("q")
+        values = "".join(f", q.{column}" for column in columns)
+        sql = (
+            f"SELECT {VERSION_COLUMNS}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
+            f" JOIN version ver ON ver.seq = q.seq ORDER BY {ordering}"
+        )
+        return sql, self._statement.parameters
+
+    def total(self) -> tuple[str, list[object]]:
+        """The number of matches. A broad count subtracts the few superseded versions: no probe for each row."""
+        self._statement = statement = Statement(self._postgresql)
+        snapshot = self.query.snapshot
+        if self.driver.rank == SELECTIVE:
+            return f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq', self._visible())}) q", statement.parameters
+        until = "" if snapshot is None else f" AND n.seq <= {statement.bind(snapshot)}"
+        found = self._rows(self.driver, "n.seq", until)
+        gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type()
+        gone += "" if snapshot is None else f" AND n.next_seq <= {statement.bind(snapshot)}"
+        gone += self._probes(None)
+        return f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})", statement.parameters
+
+    # -- conditions ------------------------------------------------------------------------------------------
+
+    def _rows(self, driver: Driver, columns: str, extra: str, covered: q.Predicate | None = None) -> str:
+        """SELECT of the driving rows that satisfy everything; `covered` is the predicate the driver stands for."""
+        where = row_condition(driver.predicate, self._statement, self.query.resource_type, "n")
+        where += self._date_bounds() + extra + self._probes(covered or driver.predicate)
+        if isinstance(driver.predicate, q.InCompartment):
+            where += " AND " + self._of_the_type()
+        distinct = "" if driver.one_row_per_version else "DISTINCT "
+        return f"SELECT {distinct}{columns} FROM {driver.table} n WHERE {where}"
+
+    def _probes(self, driving: q.Predicate | None) -> str:
+        others = (predicate for predicate in self.query.predicates if predicate is not driving)
+        return "".join(f" AND {condition(p, self._statement, self.query.resource_type)}" for p in others)
+
+    def _of_the_type(self) -> str:
+        p = self._statement.bind(pseudo_parameter(self.query.resource_type, "_type"))
+        return self._statement.exists(f"SELECT 1 FROM number m WHERE m.seq = n.seq AND m.p = {p}")
+
+    def _visible(self) -> str:
+        """The version was there, and not yet replaced, at the snapshot (None: now)."""
+        bind, snapshot = self._statement.bind, self.query.snapshot
+        gone = "SELECT 1 FROM superseded x WHERE x.seq = n.seq"
+        if snapshot is None:
+            return f" AND NOT {self._statement.exists(gone)}"
+        gone += f" AND x.next_seq <= {bind(snapshot)}"
+        return f" AND n.seq <= {bind(snapshot)} AND NOT {self._statement.exists(gone)}"
+
+    def _date_bounds(self) -> str:
+        """Bounds on k that every match of a primary-date predicate obeys; its probe decides, this narrows the walk.
+
+        k is the start of the earliest date of the resource, and no date of the type is longer than `widest`.
+        """
+        bind, sql = self._statement.bind, ""
+        for predicate in self.query.predicates:
+            if not isinstance(predicate, q.PeriodRange) or not predicate.primary:
+                continue
+            upper = [bound for bound in (predicate.start_high, predicate.end_high) if bound is not None]
+            lower = [bound for bound in (predicate.start_low, predicate.end_low) if bound is not None]
+            if upper:
+                sql += f" AND n.k <= {bind(min(upper))}"
+            if lower:
+                widest = f"SELECT s.widest FROM type_stat s WHERE s.type = {bind(TYPE_NUMBERS[self.query.resource_type])}"
+                sql += f" AND n.k >= {bind(max(lower))} - ({widest})"
+        return sql
+
+    # -- by primary date -------------------------------------------------------------------------------------
+
+    def _by_date(self, descending: bool) -> str:
+        """Walks in k order. Ascending, resources without a date come last: dated and undated are walked apart."""
+        halves = ("",) if descending else (f" AND n.k > {NO_DATE}", f" AND n.k = {NO_DATE}")
+        branches = [self._date_branch(driver, half, descending) for driver in self._walks() for half in halves]
+        if len(branches) == 1:
+            return branches[0]
+        merged = " UNION ".join(f"SELECT * FROM ({branch}) b{n}" for n, branch in enumerate(branches))
+        return f"SELECT * FROM ({merged}) u ORDER BY {self._date_order('u', descending)} LIMIT {self.query.count + 1}"
+
+    def _walks(self) -> list[Driver]:
+        match self.driver.predicate:
+            case q.NumberIn(p, values) if 1 < len(values) <= MERGED_VALUES:
+                return [Driver(self.driver.rank, q.NumberIn(p, (value,))) for value in values]
+        return [self.driver]
+
+    def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
+        extra = self._visible() + half + self._after_date("n", descending)
+        rows = self._rows(driver, "n.seq, n.k", extra, covered=self.driver.predicate)
+        way = _way(descending)
+        return f"{rows} ORDER BY n.k {way}, n.seq {way} LIMIT {self.query.count + 1}"
+
+    def _after_date(self, row: str, descending: bool) -> str:
+        if self.query.after is None:
+            return ""
+        k, seq = (self._statement.bind(value) for value in self.query.after)
+        if descending:
+            return f" AND ({row}.k, {row}.seq) < ({k}, {seq})"
+        if self.query.after[0] == NO_DATE:
+            return f" AND {row}.k = {k} AND {row}.seq > {seq}"
+        return f" AND (({row}.k, {row}.seq) > ({k}, {seq}) OR {row}.k = {NO_DATE})"
+
+    def _date_order(self, row: str, descending: bool) -> str:
+        if descending:
+            return f"{row}.k DESC, {row}.seq DESC"
+        return f"({row}.k = {NO_DATE}), {row}.k, {row}.seq"
+
+    # -- by lastUpdated, which is seq order ------------------------------------------------------------------
+
+    def _by_seq(self, descending: bool) -> str:
+        """A narrow driver's rows are sorted; otherwise the type's rows are walked by seq, within the bounds."""
+        driver, seq = self.driver, "n.seq"
+        if driver.rank != SELECTIVE:
+            driver = Driver(LISTING, q.NumberRange(pseudo_parameter(self.query.resource_type, "_lastUpdated")))
+            seq = "n.v"
+        extra = self._visible()
+        for predicate in self.query.predicates:
+            if isinstance(predicate, q.LastUpdatedRange):
+                extra += f" AND {last_updated_bounds(predicate, self._statement, seq)}"
+        if self.query.after is not None:
+            extra += f" AND {seq} {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
+        columns = "n.seq" if seq == "n.seq" else "n.seq, n.v"
+        return f"{self._rows(driver, columns, extra)} ORDER BY {seq} {_way(descending)} LIMIT {self.query.count + 1}"
+
+    # -- by any values ---------------------------------------------------------------------------------------
+
+    def _by_values(self) -> str:
+        """Sorts all matches by the value earliest in the order asked for (R4 search.html#sort); none comes last."""
+        rows = self._rows(self.driver, "n.seq AS seq", self._visible())
+        keys = ", ".join(f"{self._sort_value(key)} AS s{n}" for n, key in enumerate(self.order))
+        where = self._after_values("o")
+        found = f"SELECT * FROM (SELECT f.seq AS seq, {keys} FROM ({rows}) f) o{where}"
+        return f"{found} ORDER BY {self._value_order('o')} LIMIT {self.query.count + 1}"
+
+    def _sort_value(self, key: q.SortKey) -> str:
+        pick = "max" if key.descending else "min"
+        match key.kind:
+            case "last_updated":
+                return "f.seq"
+            case "id":
+                return "(SELECT s.id FROM version s WHERE s.seq = f.seq)"
+            case "primary_date":
+                p = self._statement.bind(pseudo_parameter(self.query.resource_type, "_type"))
+                return f"(SELECT nullif(s.k, {NO_DATE}) FROM number s WHERE s.seq = f.seq AND s.p = {p})"
+            case "number" | "text":
+                wanted = self._statement.one_of("s.p", key.ps, "int")
+                return f"(SELECT {pick}(s.v) FROM {key.kind} s WHERE s.seq = f.seq AND {wanted})"
+        raise TypeError(f"unknown sort kind {key.kind}")
+
+    def _value_order(self, row: str) -> str:
+        keys = [f"({row}.s{n} IS NULL), {row}.s{n} {_way(key.descending)}" for n, key in enumerate(self.order)]
+        return ", ".join([*keys, f"{row}.seq DESC"])
+
+    def _after_values(self, row: str) -> str:
+        if self.query.after is None:
+            return ""
+        *values, seq = self.query.after
+        later = f"{row}.seq < {self._statement.bind(seq)}"
+        for n in reversed(range(len(self.order))):
+            column = f"{row}.s{n}"
+            if values[n] is None:
+                later = f"({column} IS NULL AND {later})"
+                continue
+            value = self._statement.bind(values[n])
+            beyond = "<" if self.order[n].descending else ">"
+            later = f"({column} {beyond} {value} OR {column} IS NULL OR ({column} = {value} AND {later}))"
+        return f" WHERE {later}"
+
+
+def _way(descending: bool) -> str:
+    return "DESC" if descending else "ASC"

@@ -1,0 +1,120 @@
+"""Predicates as SQL conditions on one version: every leaf is a probe of its index rows by seq."""
+
+from __future__ import annotations
+
+from fhir_server import spec
+from fhir_server.storage import query as q
+from fhir_server.storage.rows import parameter
+from fhir_server.storage.sql.dialect import Statement
+
+
+def condition(predicate: q.Predicate, statement: Statement, resource_type: str, outer: str = "n") -> str:
+    """SQL that is true when the version `outer`.seq satisfies `predicate`."""
+    match predicate:
+        case q.And(parts):
+            return _joined(" AND ", parts, statement, resource_type, outer)
+        case q.Or(parts):
+            return _joined(" OR ", parts, statement, resource_type, outer)
+        case q.Not(part):
+            return f"NOT {condition(part, statement, resource_type, outer)}"
+        case q.LastUpdatedRange():
+            return last_updated_bounds(predicate, statement, f"{outer}.seq")
+        case q.Exists(ps):
+            return f"({_has_row('number', ps, statement, outer)} OR {_has_row('text', ps, statement, outer)})"
+        case q.CompositeMatch():
+            table = "composite"
+        case q.TextIn() | q.TextPrefix():
+            table = "text"
+        case _:
+            table = "number"
+    where = row_condition(predicate, statement, resource_type, "m")
+    return statement.exists(f"SELECT 1 FROM {table} m WHERE m.seq = {outer}.seq AND {where}")
+
+
+def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, outer: str) -> str:
+    return f"({word.join(condition(part, statement, resource_type, outer) for part in parts)})"
+
+
+def _has_row(table: str, ps: tuple[int, ...], statement: Statement, outer: str) -> str:
+    wanted = statement.one_of("m.p", ps, "int")
+    return statement.exists(f"SELECT 1 FROM {table} m WHERE m.seq = {outer}.seq AND {wanted}")
+
+
+def row_condition(predicate: q.Predicate, statement: Statement, resource_type: str, row: str) -> str:
+    """SQL that is true when the index row `row` itself satisfies the leaf `predicate`."""
+    bind = statement.bind
+    match predicate:
+        case q.NumberIn(p, values):
+            return f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', values)}"
+        case q.IdIn(rids):
+            p = parameter(spec.parameter_number(resource_type, "_id"))
+            return f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', rids)}"
+        case q.InCompartment(rids):
+            return f"{row}.p = {bind(PATIENT_COMPARTMENT)} AND {statement.one_of(f'{row}.v', rids)}"
+        case q.TokenCode(p, codes):
+            known = f"SELECT t.v FROM token t WHERE {statement.one_of('t.code', codes, 'text')}"
+            return f"{row}.p = {bind(p)} AND {row}.v IN ({known})"
+        case q.TokenSystem(p, system):
+            return f"{row}.p = {bind(p)} AND {row}.v IN (SELECT t.v FROM token t WHERE t.system = {bind(system)})"
+        case q.NumberRange(p, low, high, w):
+            parts = [f"{row}.p = {bind(p)}", *_bounds(f"{row}.v", low, high, statement)]
+            if w is not None:
+                parts.append(f"{row}.w = {bind(w)}")
+            return " AND ".join(parts)
+        case q.PeriodRange():
+            parts = [f"{row}.p = {bind(predicate.p)}"]
+            parts += _bounds(f"{row}.v", predicate.start_low, predicate.start_high, statement)
+            parts += _bounds(f"{row}.w", predicate.end_low, predicate.end_high, statement)
+            return " AND ".join(parts)
+        case q.TextIn(p, values, w):
+            text = f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', values, 'text')}"
+            return text if w is None else f"{text} AND {row}.w = {bind(w)}"
+        case q.TextPrefix(p, prefix):
+            # Between the prefix and the last string that starts with it: an index range on folded text.
+            return f"{row}.p = {bind(p)} AND {row}.v >= {bind(prefix)} AND {row}.v < {bind(prefix + LAST_CHARACTER)}"
+        case q.CompositeMatch():
+            return _composite_row(predicate, statement, row)
+    raise TypeError(f"not a predicate of one index row: {type(predicate).__name__}")
+
+
+PATIENT_COMPARTMENT = parameter(1)
+"""Number rows of this parameter, for every type: v is the rid of a Patient whose compartment holds the resource."""
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+def _bounds(column: str, low: int | None, high: int | None, statement: Statement) -> list[str]:
+    parts = []
+    if low is not None:
+        parts.append(f"{column} >= {statement.bind(low)}")
+    if high is not None:
+        parts.append(f"{column} <= {statement.bind(high)}")
+    return parts
+
+
+def _composite_row(predicate: q.CompositeMatch, statement: Statement, row: str) -> str:
+    parts = [f"{row}.p = {statement.bind(predicate.p)}"]
+    for column, values, codes in (("a", predicate.a, predicate.a_codes), ("b", predicate.b_in, predicate.b_codes)):
+        if values is not None:
+            parts.append(statement.one_of(f"{row}.{column}", values))
+        if codes is not None:
+            known = f"SELECT t.v FROM token t WHERE {statement.one_of('t.code', codes, 'text')}"
+            parts.append(f"{row}.{column} IN ({known})")
+    parts += _bounds(f"{row}.b", predicate.b_low, predicate.b_high, statement)
+    parts += _bounds(f"{row}.c", predicate.c_low, predicate.c_high, statement)
+    if predicate.t_prefix is not None:
+        bind = statement.bind
+        parts.append(f"{row}.t >= {bind(predicate.t_prefix)} AND {row}.t < {bind(predicate.t_prefix + LAST_CHARACTER)}")
+    return " AND ".join(parts)
+
+
+def last_updated_bounds(predicate: q.LastUpdatedRange, statement: Statement, seq: str) -> str:
+    """lastUpdated never decreases along seq, so a range of times is a range of seqs found through `tick`."""
+    parts = []
+    if predicate.low is not None:
+        before = f"SELECT max(t.seq) FROM tick t WHERE t.last_updated < {statement.bind(predicate.low)}"
+        parts.append(f"{seq} > coalesce(({before}), 0)")
+    if predicate.high is not None:
+        until = f"SELECT max(t.seq) FROM tick t WHERE t.last_updated <= {statement.bind(predicate.high)}"
+        parts.append(f"{seq} <= coalesce(({until}), 0)")
+    return "(" + (" AND ".join(parts) or "1 = 1") + ")"

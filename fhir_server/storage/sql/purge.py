@@ -1,0 +1,65 @@
+"""Removing versions for good: their rows in every table (purge), or only in the index (vacuum)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fhir_server.storage.base import PurgeCounts
+from fhir_server.storage.sql.dialect import Statement, positional
+
+if TYPE_CHECKING:
+    from fhir_server.storage.sql.transaction import Connection
+
+BATCH = 500
+"""Versions handled by one set of statements."""
+
+
+async def purge(connection: Connection, rid: int) -> PurgeCounts:
+    """Remove every version of the resource with its index rows and blobs; nothing stays."""
+    sql = positional("SELECT ver.seq FROM version ver WHERE ver.rid = ?", connection.postgresql)
+    seqs = [row[0] for row in await connection.fetch(sql, (rid,))]
+    counts = PurgeCounts(resources=1 if seqs else 0, versions=len(seqs))
+    for start in range(0, len(seqs), BATCH):
+        batch = seqs[start : start + BATCH]
+        counts.index_rows += await clear_index(connection, batch)
+        counts.blobs += await _delete(connection, "blob", batch)
+        await _delete(connection, "blob_chunk", batch)
+        await _delete(connection, "superseded", batch)
+        await _delete(connection, "version", batch)
+    return counts
+
+
+async def clear_index(connection: Connection, seqs: Sequence[int]) -> int:
+    """Remove the index rows of these versions; how many there were."""
+    if not connection.postgresql:
+        await _clear_postings(connection, seqs)
+    removed = 0
+    for table in ("number", "text", "composite", "feature"):
+        removed += await _delete(connection, table, seqs)
+    return removed
+
+
+async def _delete(connection: Connection, table: str, seqs: Sequence[int]) -> int:
+    statement = Statement(connection.postgresql)
+    where = statement.one_of("seq", seqs)
+    return await connection.run(f"DELETE FROM {table} WHERE {where}", statement.parameters)
+
+
+async def _clear_postings(connection: Connection, seqs: Sequence[int]) -> None:
+    """SQLite's inverted rows, found again from the packed items of `feature`."""
+    statement = Statement(connection.postgresql)
+    where = statement.one_of("f.seq", seqs)
+    rows = await connection.fetch(f"SELECT f.seq, f.items FROM feature f WHERE {where}", statement.parameters)
+    for seq, items in rows:
+        for v in unpack(items):
+            await connection.run("DELETE FROM posting WHERE v = ? AND seq = ?", (v, seq))
+
+
+def pack(items: Sequence[int]) -> bytes:
+    """feature.items on SQLite: little-endian int64."""
+    return b"".join(item.to_bytes(8, "little", signed=True) for item in items)
+
+
+def unpack(items: bytes) -> list[int]:
+    return [int.from_bytes(items[n : n + 8], "little", signed=True) for n in range(0, len(items), 8)]

@@ -1,0 +1,175 @@
+"""Reads shared by both engines: current version, version, history, search, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.errors import ResourceGone
+from fhir_server.model.identity import rid
+from fhir_server.storage import query as q
+from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
+from fhir_server.storage.scope import Scope
+from fhir_server.storage.sql.dialect import Session, Statement, positional
+from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
+from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
+from fhir_server.storage.sql.predicates import last_updated_bounds
+from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+
+CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
+VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
+BLOB = "SELECT b.position, b.size, b.content_type FROM blob b WHERE b.seq = ?"
+CHUNK = "SELECT c.content FROM blob_chunk c WHERE c.seq = ? AND c.n = ?"
+COUNTS = "SELECT s.type, s.count FROM type_stat s WHERE s.count > 0"
+
+WITH_BLOB = 1
+"""version.codec of a body whose data is in `blob_chunk`."""
+
+Row = Sequence[Any]
+
+
+async def stored(session: Session, row: Row) -> StoredVersion:
+    """A row of VERSION_COLUMNS as a StoredVersion, with its blob's facts when it has one."""
+    seq, type_number, logical_id, version_id, last_updated, method, codec, body = row[:8]
+    blob = None
+    if codec == WITH_BLOB:
+        facts = await session.fetch(positional(BLOB, session.postgresql), (seq,))
+        blob = Blob(*facts[0])
+    return StoredVersion(
+        TYPE_NAMES[type_number], logical_id, version_id, last_updated, METHODS[method], seq, body, blob
+    )
+
+
+async def current(session: Session, resource_type: str, logical_id: str) -> StoredVersion | None:
+    """The newest version, a deletion too."""
+    rows = await session.fetch(positional(CURRENT, session.postgresql), (rid(resource_type, logical_id),))
+    return await _of(session, rows, resource_type, logical_id)
+
+
+async def vread(session: Session, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
+    parameters = (rid(resource_type, logical_id), version_id)
+    rows = await session.fetch(positional(VREAD, session.postgresql), parameters)
+    return await _of(session, rows, resource_type, logical_id)
+
+
+async def _of(session: Session, rows: Sequence[Row], resource_type: str, logical_id: str) -> StoredVersion | None:
+    """The row, unless its 64-bit identity is another resource's (docs/decisions/0003)."""
+    if not rows or rows[0][2] != logical_id or rows[0][1] != TYPE_NUMBERS[resource_type]:
+        return None
+    return await stored(session, rows[0])
+
+
+async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
+    """One page; refuses a snapshot older than the retention horizon with `ResourceGone`."""
+    query = await _resolve_codes(session, replace(query, predicates=query.predicates + scope.predicates))
+    if query.snapshot is not None:
+        await _check_floor(session, query.snapshot)
+    plan = Plan(query, session.postgresql, narrow_ranges=await _narrow(session, query))
+    total = None
+    if query.total:
+        counted = await session.fetch(*plan.total())
+        total = int(counted[0][0])
+    if query.count == 0:
+        return SearchPage([], query.snapshot or 0, total)
+    rows = await session.fetch(*plan.page())
+    more = len(rows) > query.count
+    rows = rows[: query.count]
+    matches = [await stored(session, row) for row in rows]
+    snapshot = query.snapshot or (rows[0][8] if rows else 0)
+    return SearchPage(matches, snapshot, total, tuple(rows[-1][9:]) if more else None)
+
+
+async def _narrow(session: Session, query: q.Query) -> bool:
+    probe = range_probe(query, session.postgresql)
+    if probe is None:
+        return False
+    counted = await session.fetch(*probe)
+    return int(counted[0][0]) < NARROW_ROWS
+
+
+async def _resolve_codes(session: Session, query: q.Query) -> q.Query:
+    """A code in whatever system becomes the tokens there are of it: walked in index order like any token."""
+    if not any(isinstance(predicate, q.TokenCode) for predicate in query.predicates):
+        return query
+    predicates = []
+    for predicate in query.predicates:
+        if isinstance(predicate, q.TokenCode):
+            statement = Statement(session.postgresql)
+            where = statement.one_of("t.code", predicate.codes, "text")
+            rows = await session.fetch(f"SELECT t.v FROM token t WHERE {where}", statement.parameters)
+            predicates.append(q.NumberIn(predicate.p, tuple(row[0] for row in rows) or NO_TOKEN))
+        else:
+            predicates.append(predicate)
+    return replace(query, predicates=tuple(predicates))
+
+
+NO_TOKEN = (-(2**63),)
+"""v of no token: a code that was never stored matches nothing."""
+
+
+async def _check_floor(session: Session, snapshot: int) -> None:
+    rows = await session.fetch("SELECT c.floor FROM clock c", ())
+    if snapshot < rows[0][0]:
+        raise ResourceGone(
+            "This page's snapshot is older than the server keeps; start the search again.", code="expired"
+        )
+
+
+async def counts(session: Session) -> dict[str, int]:
+    return {TYPE_NAMES[number]: count for number, count in await session.fetch(COUNTS, ())}
+
+
+async def history(session: Session, query: q.HistoryQuery) -> HistoryPage:
+    """Newest first (R4 http.html#history)."""
+    if query.snapshot is None:
+        rows = await session.fetch("SELECT c.seq FROM clock c", ())
+        query = replace(query, snapshot=rows[0][0])
+    statement = Statement(session.postgresql)
+    where = _history_where(query, statement)
+    total = None
+    if query.total:
+        counted = await session.fetch(f"SELECT count(*) FROM version ver WHERE {where}", statement.parameters)
+        total = int(counted[0][0])
+    if query.count == 0:
+        return HistoryPage([], query.snapshot or 0, total)
+    if query.before is not None:
+        where += f" AND ver.seq < {statement.bind(query.before)}"
+    # An instance's versions come by the (rid, version) index, whose order is seq order too.
+    order = "ver.version" if query.logical_id is not None else "ver.seq"
+    sql = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE {where} ORDER BY {order} DESC LIMIT {query.count + 1}"
+    found = await session.fetch(sql, statement.parameters)
+    more = len(found) > query.count
+    versions = [await stored(session, row) for row in found[: query.count]]
+    return HistoryPage(versions, query.snapshot or 0, total, versions[-1].seq if more else None)
+
+
+def _history_where(query: q.HistoryQuery, statement: Statement) -> str:
+    bind = statement.bind
+    parts = [f"ver.seq <= {bind(query.snapshot)}"]
+    if query.resource_type is not None and query.logical_id is not None:
+        parts.append(f"ver.rid = {bind(rid(query.resource_type, query.logical_id))}")
+    elif query.resource_type is not None:
+        parts.append(f"ver.type = {bind(TYPE_NUMBERS[query.resource_type])}")
+    if query.since is not None:
+        parts.append(last_updated_bounds(q.LastUpdatedRange(low=query.since), statement, "ver.seq"))
+    if query.at_high is not None:
+        parts.append(last_updated_bounds(q.LastUpdatedRange(high=query.at_high), statement, "ver.seq"))
+    if query.at_low is not None:
+        # Current at some time from at_low on: not replaced by then.
+        replaced = (
+            "SELECT 1 FROM version later WHERE later.rid = ver.rid AND later.version = ver.version + 1"
+            f" AND later.last_updated <= {bind(query.at_low)}"
+        )
+        parts.append(f"NOT {statement.exists(replaced)}")
+    return " AND ".join(parts)
+
+
+async def permitted(session: Session, scope: Scope, version: StoredVersion | None) -> StoredVersion | None:
+    """The version, unless the scope's predicates exclude its resource."""
+    if version is None or not scope.predicates:
+        return version
+    wanted = q.Query(version.resource_type, (q.IdIn((rid(version.resource_type, version.logical_id),)),), count=1)
+    found = await search(session, scope, wanted)
+    return version if found.matches else None
+

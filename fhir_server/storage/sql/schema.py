@@ -1,0 +1,175 @@
+"""The tables, the same on SQLite and PostgreSQL (docs/architecture.md explains them, docs/decisions/0003-0005 why).
+
+Every row of an index table belongs to one version by its `seq`. On SQLite an index table is clustered by
+(seq, p, v, ...) with one covering index for search; on PostgreSQL it is a heap with that index and one on seq.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+METADATA = MetaData()
+
+_folded = Text(collation="C").with_variant(Text(), "sqlite")
+_rowid = BigInteger().with_variant(Integer(), "sqlite")
+
+version = Table(
+    "version",
+    METADATA,
+    Column("seq", _rowid, primary_key=True, autoincrement=False, comment="commit order over all resources"),
+    Column("rid", BigInteger, nullable=False, comment="model.identity.rid(type, id)"),
+    Column("type", SmallInteger, nullable=False, comment="codes.TYPE_NUMBERS"),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("last_updated", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
+    Column("method", SmallInteger, nullable=False, comment="index in codes.METHODS"),
+    Column("codec", SmallInteger, nullable=False, comment="0: JSON bytes; 1: JSON bytes around a blob"),
+    Column("body", LargeBinary, comment="NULL for a deletion"),
+    Index("version_rid", "rid", "version", unique=True),
+    Index("version_type", "type", "seq"),
+)
+
+
+def _index_table(name: str, *columns: Column[object], key: tuple[str, ...], search: tuple[str, ...]) -> Table:
+    table = Table(name, METADATA, Column("seq", BigInteger, nullable=False), *columns, sqlite_with_rowid=False)
+    table.append_constraint(PrimaryKeyConstraint(*key).ddl_if(dialect="sqlite"))
+    Index(f"{name}_search", *(table.c[column] for column in search))
+    Index(f"{name}_seq", table.c.seq, table.c.p).ddl_if(dialect="postgresql")
+    return table
+
+
+number = _index_table(
+    "number",
+    Column("p", Integer, nullable=False),
+    Column("v", BigInteger, nullable=False),
+    Column("w", BigInteger, nullable=False),
+    Column("k", BigInteger, nullable=False, comment="the type's primary date, the order of most searches"),
+    key=("seq", "p", "v", "w"),
+    search=("p", "v", "k", "seq", "w"),
+)
+
+text = _index_table(
+    "text",
+    Column("p", Integer, nullable=False),
+    Column("v", _folded, nullable=False),
+    Column("w", BigInteger, nullable=False),
+    Column("k", BigInteger, nullable=False),
+    key=("seq", "p", "v", "w"),
+    search=("p", "v", "k", "seq", "w"),
+)
+
+composite = _index_table(
+    "composite",
+    Column("p", Integer, nullable=False),
+    Column("a", BigInteger, nullable=False),
+    Column("b", BigInteger, nullable=False),
+    Column("c", BigInteger, nullable=False),
+    Column("t", _folded, nullable=False),
+    Column("k", BigInteger, nullable=False),
+    key=("seq", "p", "a", "b", "c", "t"),
+    search=("p", "a", "b", "k", "seq", "c", "t"),
+)
+
+feature = Table(
+    "feature",
+    METADATA,
+    Column("seq", _rowid, primary_key=True, autoincrement=False),
+    Column(
+        "items",
+        ARRAY(BigInteger).with_variant(LargeBinary(), "sqlite"),
+        nullable=False,
+        comment="hashed words and trigrams; on SQLite packed as little-endian int64 beside `posting`",
+    ),
+)
+Index("feature_items", feature.c["items"], postgresql_using="gin").ddl_if(dialect="postgresql")
+
+posting = Table(
+    "posting",
+    METADATA,
+    Column("v", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("v", "seq"),
+    sqlite_with_rowid=False,
+    info={"dialect": "sqlite"},
+    comment="SQLite's inverted form of `feature` (PostgreSQL has GIN)",
+)
+
+token = Table(
+    "token",
+    METADATA,
+    Column("v", _rowid, primary_key=True, autoincrement=False, comment="model.identity.token(system, code)"),
+    Column("system", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Index("token_code", "code", "v"),
+    Index("token_system", "system", "v"),
+)
+
+superseded = Table(
+    "superseded",
+    METADATA,
+    Column("seq", _rowid, primary_key=True, autoincrement=False, comment="a version whose index rows still stand"),
+    Column("next_seq", BigInteger, nullable=False, comment="the version that replaced it"),
+    Column("at", BigInteger, nullable=False, comment="when, microseconds"),
+    Index("superseded_at", "at"),
+)
+
+blob = Table(
+    "blob",
+    METADATA,
+    Column("seq", _rowid, primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False, comment="where its base64 stands in the body"),
+    Column("size", BigInteger, nullable=False),
+    Column("content_type", Text, nullable=False),
+)
+
+blob_chunk = Table(
+    "blob_chunk",
+    METADATA,
+    Column("seq", BigInteger, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("seq", "n"),
+)
+
+tick = Table(
+    "tick",
+    METADATA,
+    Column("last_updated", _rowid, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False, comment="the last seq written at that time"),
+)
+
+clock = Table(
+    "clock",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False, comment="the last seq given out"),
+    Column("last_updated", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False, comment="the oldest snapshot that can still be paged"),
+)
+
+type_stat = Table(
+    "type_stat",
+    METADATA,
+    Column("type", SmallInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False, comment="current resources"),
+    Column("widest", BigInteger, nullable=False, comment="longest primary date ever indexed, ms"),
+)
+
+secret = Table(
+    "secret",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,107 @@
+"""The Store over SQL: everything both engines share; an engine adds its connections."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+from fhir_server.storage import query as q
+from fhir_server.storage.base import Capabilities, HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
+from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.scope import ALL, Scope
+from fhir_server.storage.sql import check, purge, reads
+from fhir_server.storage.sql.dialect import Session, Statement, positional
+from fhir_server.storage.sql.transaction import SqlTransaction
+from fhir_server.storage.sql.writer import GroupWriter
+
+T = TypeVar("T")
+
+VACUUM_BATCH = 500
+SECRET_BYTES = 32
+
+
+class SqlStore:
+    """Reads through `session`, writes through `writer`; both are set by the engine's `open`."""
+
+    capabilities = Capabilities()
+    session: Session
+    writer: GroupWriter
+
+    async def ready(self) -> None:
+        await self.session.fetch("SELECT c.seq FROM clock c", ())
+
+    async def read(self, scope: Scope, resource_type: str, logical_id: str) -> StoredVersion | None:
+        found = await reads.current(self.session, resource_type, logical_id)
+        return found if not scope.predicates else await reads.permitted(self.session, scope, found)
+
+    async def vread(self, scope: Scope, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
+        found = await reads.vread(self.session, resource_type, logical_id, version_id)
+        return await reads.permitted(self.session, scope, found)
+
+    async def read_blob(self, scope: Scope, version: StoredVersion) -> AsyncIterator[bytes]:
+        sql = positional(reads.CHUNK, self.session.postgresql)
+        n = 0
+        while rows := await self.session.fetch(sql, (version.seq, n)):
+            yield rows[0][0]
+            n += 1
+
+    async def search(self, scope: Scope, query: q.Query) -> SearchPage:
+        return await reads.search(self.session, scope, query)
+
+    async def history(self, scope: Scope, query: q.HistoryQuery) -> HistoryPage:
+        return await reads.history(self.session, query)
+
+    async def counts(self, scope: Scope) -> dict[str, int]:
+        return await reads.counts(self.session)
+
+    async def write(self, scope: Scope, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        result: T = await self.writer.write(work)
+        return result
+
+    async def secret(self, name: str) -> bytes:
+        find = positional("SELECT s.value FROM secret s WHERE s.name = ?", self.session.postgresql)
+        rows = await self.session.fetch(find, (name,))
+        if rows:
+            return bytes(rows[0][0])
+        insert = positional(
+            "INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", self.session.postgresql
+        )
+
+        async def work(transaction: Any) -> bytes:
+            await transaction.connection.run(insert, (name, secrets.token_bytes(SECRET_BYTES)))
+            made = await transaction.connection.fetch(find, (name,))
+            return bytes(made[0][0])
+
+        return await self.write(ALL, work)
+
+    async def vacuum(self, horizon_seconds: int) -> int:
+        """Clear the index of versions superseded before the horizon; snapshots older than it end."""
+        before = time.time_ns() // 1000 - horizon_seconds * 1_000_000
+        cleared = 0
+        while batch := await self.write(ALL, lambda transaction: _vacuum_batch(transaction, before)):  # type: ignore[arg-type]
+            cleared += batch
+        return cleared
+
+    def check(self, extract: Callable[[bytes], IndexRows]) -> AsyncIterator[Inconsistency]:
+        return check.check(self.session, extract)
+
+
+async def _vacuum_batch(transaction: SqlTransaction, before: int) -> int:
+    connection = transaction.connection
+    old = positional(
+        f"SELECT s.seq, s.next_seq FROM superseded s WHERE s.at < ? ORDER BY s.at LIMIT {VACUUM_BATCH}",
+        connection.postgresql,
+    )
+    rows = await connection.fetch(old, (before,))
+    if not rows:
+        return 0
+    seqs = [row[0] for row in rows]
+    floor = positional("UPDATE clock SET floor = ? WHERE floor < ?", connection.postgresql)
+    newest = max(row[1] for row in rows)
+    await connection.run(floor, (newest, newest))
+    await purge.clear_index(connection, seqs)
+    statement = Statement(connection.postgresql)
+    await connection.run(f"DELETE FROM superseded WHERE {statement.one_of('seq', seqs)}", statement.parameters)
+    return len(seqs)

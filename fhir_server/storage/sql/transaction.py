@@ -1,0 +1,294 @@
+"""The unit of work of both engines: writes are gathered as rows and sent to the database together.
+
+One database transaction serves a group of works (group commit). It holds the only write lock, so what it
+read stays true; a work that fails is undone alone by dropping its rows, or, once they were sent because a
+search had to see them, by rolling back to its savepoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+from fhir_server.errors import Conflict
+from fhir_server.model.identity import rid
+from fhir_server.model.instant import format_instant
+from fhir_server.storage import query as q
+from fhir_server.storage.base import Blob, Draft, PurgeCounts, SearchPage, StoredVersion
+from fhir_server.storage.rows import NO_DATE
+from fhir_server.storage.scope import ALL
+from fhir_server.storage.sql import purge, reads
+from fhir_server.storage.sql.dialect import Statement, positional
+from fhir_server.storage.sql.driver import pseudo_parameter
+from fhir_server.storage.sql.plan import VERSION_COLUMNS
+from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
+from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+
+CREATE, UPDATE, DELETE = range(3)
+
+
+@dataclass(slots=True)
+class Pending:
+    """Rows waiting to be sent, per table, in the tables' column order."""
+
+    version: list[tuple[Any, ...]] = field(default_factory=list)
+    number: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    text: list[tuple[int, int, str, int, int]] = field(default_factory=list)
+    composite: list[tuple[int, int, int, int, int, str, int]] = field(default_factory=list)
+    feature: list[tuple[int, list[int]]] = field(default_factory=list)
+    token: list[tuple[int, str, str]] = field(default_factory=list)
+    superseded: list[tuple[int, int, int]] = field(default_factory=list)
+    blob: list[tuple[int, int, int, str]] = field(default_factory=list)
+    blob_chunk: list[tuple[int, int, bytes]] = field(default_factory=list)
+    stat: list[tuple[int, int, int]] = field(default_factory=list)
+    """(type, change of count, width of the primary date in ms)"""
+
+    def mark(self) -> tuple[int, ...]:
+        return tuple(len(getattr(self, name)) for name in _TABLES)
+
+    def cut(self, mark: Sequence[int]) -> None:
+        for name, length in zip(_TABLES, mark, strict=True):
+            del getattr(self, name)[length:]
+
+    def split(self, mark: Sequence[int]) -> Pending:
+        """Take out and return the rows before `mark`."""
+        head = Pending()
+        for name, length in zip(_TABLES, mark, strict=True):
+            rows = getattr(self, name)
+            setattr(head, name, rows[:length])
+            del rows[:length]
+        return head
+
+    def stats(self) -> dict[int, tuple[int, int]]:
+        """`stat` summed per type: (change of count, widest)."""
+        sums: dict[int, tuple[int, int]] = {}
+        for number, change, width in self.stat:
+            count, widest = sums.get(number, (0, 0))
+            sums[number] = (count + change, max(widest, width))
+        return sums
+
+
+_TABLES = tuple(f.name for f in fields(Pending))
+
+
+class Connection(Protocol):
+    """The writer's database connection, inside its transaction."""
+
+    postgresql: bool
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]: ...
+    async def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Execute and return the number of rows touched."""
+        ...
+
+    async def send(self, pending: Pending) -> None:
+        """Insert all rows of `pending` (token: those not there yet; stat: added to the counters)."""
+        ...
+
+
+class SqlTransaction:
+    """One group's transaction, as the work now running sees it."""
+
+    def __init__(self, connection: Connection, seq: int, last_updated: int, known_tokens: set[int]) -> None:
+        self.connection = connection
+        self.last_updated = last_updated
+        self.seq = seq
+        self.new_tokens: set[int] = set()
+        self._instant = format_instant(last_updated)
+        self._known_tokens = known_tokens
+        self._pending = Pending()
+        self._states: dict[int, StoredVersion | None] = {}
+        self._own_states: dict[int, StoredVersion | None] = {}
+        self._mark = self._pending.mark()
+        self._first_seq = seq
+        self._own_tokens: list[int] = []
+        self._savepoint = False
+
+    # -- the group's side ------------------------------------------------------------------------------------
+
+    def start_work(self) -> None:
+        self._mark = self._pending.mark()
+        self._own_states = {}
+        self._own_tokens = []
+        self._first_seq = self.seq
+        self._savepoint = False
+
+    async def keep_work(self) -> None:
+        self._states.update(self._own_states)
+        if self._savepoint:
+            await self.connection.run("RELEASE SAVEPOINT work")
+
+    async def undo_work(self) -> None:
+        """Drop what the work wrote; the group goes on as if it had not run."""
+        if self._savepoint:
+            await self.connection.run("ROLLBACK TO SAVEPOINT work")
+            await self.connection.run("RELEASE SAVEPOINT work")
+        self._pending.cut(self._mark)
+        self.new_tokens.difference_update(self._own_tokens)
+        self.seq = self._first_seq
+
+    async def finish(self) -> None:
+        """Send what is left."""
+        await self.connection.send(self._pending)
+        self._pending = Pending()
+
+    # -- Transaction -----------------------------------------------------------------------------------------
+
+    async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
+        key = rid(resource_type, logical_id)
+        for states in (self._own_states, self._states):
+            state = states.get(key)
+            if state is not None and (state.body is not None or state.method == METHODS[DELETE]):
+                return state
+        found = await reads.current(self.connection, resource_type, logical_id)
+        self._own_states[key] = found
+        return found
+
+    async def versions(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredVersion]:
+        wanted = {rid(*key): key for key in keys}
+        known = {key: state for key in wanted if (state := self._state(key)) is not None}
+        missing = [key for key in wanted if key not in known and not self._looked_up(key)]
+        if missing:
+            statement = Statement(self.connection.postgresql)
+            newest = "SELECT max(x.version) FROM version x WHERE x.rid = ver.rid"
+            sql = (
+                f"SELECT {VERSION_COLUMNS.replace('ver.body', 'NULL')}, ver.rid FROM version ver"
+                f" WHERE {statement.one_of('ver.rid', missing)} AND ver.version = ({newest})"
+            )
+            self._own_states.update(dict.fromkeys(missing))
+            for row in await self.connection.fetch(sql, statement.parameters):
+                state = StoredVersion(TYPE_NAMES[row[1]], row[2], row[3], row[4], METHODS[row[5]], row[0], None)
+                self._own_states[row[8]] = known[row[8]] = state
+        return {wanted[key]: state for key, state in known.items()}
+
+    async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
+        await self._send_for_reading()
+        return await reads.vread(self.connection, resource_type, logical_id, version_id)
+
+    async def search(self, query: q.Query) -> SearchPage:
+        await self._send_for_reading()
+        return await reads.search(self.connection, ALL, query)
+
+    async def put(self, draft: Draft) -> StoredVersion:
+        key = rid(draft.resource_type, draft.logical_id)
+        before = None if draft.fresh else await self._before(key, draft.resource_type, draft.logical_id)
+        version_id = before.version_id + 1 if before else 1
+        method = UPDATE if before and before.method != METHODS[DELETE] else CREATE
+        seq = self._next_seq()
+        meta = b'"versionId":"%d","lastUpdated":"%s"' % (version_id, self._instant)
+        body = b"".join((draft.head, meta, draft.tail))
+        codec, blob = self._blob(draft, seq, len(draft.head) + len(meta))
+        type_number = TYPE_NUMBERS[draft.resource_type]
+        self._pending.version.append(
+            (seq, key, type_number, draft.logical_id, version_id, self.last_updated, method, codec, body)
+        )
+        self._index(draft, seq, key)
+        width = draft.rows.k_high - draft.rows.k if draft.rows.k != NO_DATE else 0
+        self._pending.stat.append((type_number, int(method == CREATE), width))
+        if before and method == UPDATE:
+            self._pending.superseded.append((before.seq, seq, self.last_updated))
+        written = StoredVersion(
+            draft.resource_type, draft.logical_id, version_id, self.last_updated, METHODS[method], seq, body, blob
+        )
+        self._own_states[key] = written
+        return written
+
+    async def delete(self, resource_type: str, logical_id: str) -> StoredVersion | None:
+        key = rid(resource_type, logical_id)
+        before = await self._before(key, resource_type, logical_id)
+        if before is None or before.method == METHODS[DELETE]:
+            return None
+        seq = self._next_seq()
+        type_number = TYPE_NUMBERS[resource_type]
+        version_id = before.version_id + 1
+        self._pending.version.append(
+            (seq, key, type_number, logical_id, version_id, self.last_updated, DELETE, 0, None)
+        )
+        self._pending.stat.append((type_number, -1, 0))
+        self._pending.superseded.append((before.seq, seq, self.last_updated))
+        gone = StoredVersion(resource_type, logical_id, version_id, self.last_updated, METHODS[DELETE], seq, None)
+        self._own_states[key] = gone
+        return gone
+
+    async def purge(self, resource_type: str, logical_id: str) -> PurgeCounts:
+        before = await self._before(rid(resource_type, logical_id), resource_type, logical_id)
+        await self._send_for_reading()
+        await self._ensure_savepoint()
+        self._own_states[rid(resource_type, logical_id)] = None
+        if before is None:
+            return PurgeCounts()
+        if before.method != METHODS[DELETE]:
+            self._pending.stat.append((TYPE_NUMBERS[resource_type], -1, 0))
+        return await purge.purge(self.connection, rid(resource_type, logical_id))
+
+    async def read_blob(self, version: StoredVersion) -> bytes:
+        await self._send_for_reading()
+        sql = positional("SELECT c.content FROM blob_chunk c WHERE c.seq = ? ORDER BY c.n", self.connection.postgresql)
+        return b"".join(row[0] for row in await self.connection.fetch(sql, (version.seq,)))
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _next_seq(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def _state(self, key: int) -> StoredVersion | None:
+        return self._own_states[key] if key in self._own_states else self._states.get(key)
+
+    def _looked_up(self, key: int) -> bool:
+        return key in self._own_states or key in self._states
+
+    async def _before(self, key: int, resource_type: str, logical_id: str) -> StoredVersion | None:
+        """The newest version, body or not. Refuses an id whose 64-bit identity another resource has."""
+        if not self._looked_up(key):
+            await self.versions([(resource_type, logical_id)])
+        before = self._state(key)
+        if before and (before.resource_type, before.logical_id) != (resource_type, logical_id):
+            raise Conflict(f"The id {logical_id} cannot be used here (its identity is taken): choose another.")
+        return before
+
+    def _blob(self, draft: Draft, seq: int, before_tail: int) -> tuple[int, Blob | None]:
+        if draft.blob_content is None:
+            return 0, None
+        size = sum(map(len, draft.blob_content))
+        blob = Blob(before_tail + draft.blob_offset, size, draft.blob_content_type)
+        self._pending.blob.append((seq, blob.offset, blob.size, blob.content_type))
+        self._pending.blob_chunk.extend((seq, n, chunk) for n, chunk in enumerate(draft.blob_content))
+        return reads.WITH_BLOB, blob
+
+    def _index(self, draft: Draft, seq: int, key: int) -> None:
+        rows, pending, k = draft.rows, self._pending, draft.rows.k
+        resource_type = draft.resource_type
+        pending.number += [
+            (seq, pseudo_parameter(resource_type, "_type"), 0, 0, k),
+            (seq, pseudo_parameter(resource_type, "_lastUpdated"), seq, 0, k),
+            (seq, pseudo_parameter(resource_type, "_id"), key, 0, k),
+        ]
+        pending.number += [(seq, p, v, w, k) for p, v, w in rows.numbers]
+        pending.number += [(seq, PATIENT_COMPARTMENT, v, 0, k) for v in rows.compartments]
+        pending.text += [(seq, p, v, w, k) for p, v, w in rows.texts]
+        pending.composite += [(seq, p, a, b, c, t, k) for p, a, b, c, t in rows.composites]
+        if rows.features:
+            pending.feature.append((seq, rows.features))
+        for token in rows.tokens:
+            if token[0] not in self._known_tokens and token[0] not in self.new_tokens:
+                self.new_tokens.add(token[0])
+                self._own_tokens.append(token[0])
+                pending.token.append(token)
+
+    async def _send_for_reading(self) -> None:
+        """Make this group's rows visible to a read of the running work, its own behind a savepoint."""
+        earlier = self._pending.split(self._mark)
+        if earlier.version or earlier.stat:
+            await self.connection.send(earlier)
+        self._mark = Pending().mark()
+        if self._pending.version or self._pending.stat:
+            await self._ensure_savepoint()
+            await self.connection.send(self._pending)
+            self._pending = Pending()
+
+    async def _ensure_savepoint(self) -> None:
+        if not self._savepoint:
+            self._savepoint = True
+            await self.connection.run("SAVEPOINT work")

@@ -1,0 +1,99 @@
+"""SQLite connections: pragmas, time budgets and the session that reads on the event loop or beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fhir_server.errors import FhirError, Overloaded, StorageFull, TooCostly
+
+CHECK_EVERY = 4_000
+"""Virtual machine steps between two looks at the budget: some 0.2 ms."""
+
+INLINE_SECONDS = 0.002
+"""A read that takes longer leaves the event loop and starts again in a thread."""
+
+READER_CACHE_KIB = 16_384
+WRITER_CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 16_384
+
+
+def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = READER_CACHE_KIB) -> sqlite3.Connection:
+    """A connection in autocommit mode; the file is readable by its owner alone."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=0)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA journal_size_limit = 134217728")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def translate(error: BaseException) -> Exception:
+    """A driver's error as the caller should see it."""
+    text = str(error)
+    if "full" in text or "disk I/O error" in text:
+        return StorageFull("The server's disk is full or failing: nothing was written.")
+    if "locked" in text or "busy" in text:
+        return Overloaded("The database is busy; try again.")
+    if isinstance(error, FhirError):
+        return error
+    return error if isinstance(error, Exception) else RuntimeError(text)
+
+
+class SqliteSession:
+    """Reads: at once on the event loop while they are short, else in a thread with the full budget."""
+
+    postgresql = False
+
+    def __init__(self, path: Path, *, seconds: float, threads: int = 2) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._inline = self._connect()
+        self._deadline = 0.0
+        self._inline.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite-read")
+        self._idle: list[sqlite3.Connection] = []
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        self._deadline = time.monotonic() + INLINE_SECONDS
+        try:
+            return self._inline.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise translate(error) from error
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch_beside, sql, parameters)
+
+    def _fetch_beside(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        connection = self._idle.pop() if self._idle else self._connect()
+        deadline = time.monotonic() + self._seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_EVERY * 10)
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise TooCostly(
+                    f"This search takes longer than {self._seconds:g} s: narrow it, for example by patient, code or date."
+                ) from error
+            raise translate(error) from error
+        finally:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        for connection in (self._inline, *self._idle):
+            connection.close()

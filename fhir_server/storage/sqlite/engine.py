@@ -1,0 +1,122 @@
+"""SQLite's writer: statements run on the event loop (they take microseconds), the commit's flush in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fhir_server.errors import Conflict
+from fhir_server.storage.sql.purge import pack
+from fhir_server.storage.sql.transaction import Pending, SqlTransaction
+from fhir_server.storage.sqlite.connection import WRITER_CACHE_KIB, connect, translate
+
+BUSY_SECONDS = 10.0
+"""How long to wait for another process that writes."""
+
+THREAD_ROWS = 4_000
+"""Groups with more index rows are sent from the thread, so that the event loop stays free."""
+
+INSERTS = {
+    "version": "INSERT INTO version (seq, rid, type, id, version, last_updated, method, codec, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "number": "INSERT INTO number (seq, p, v, w, k) VALUES (?, ?, ?, ?, ?)",
+    "text": "INSERT INTO text (seq, p, v, w, k) VALUES (?, ?, ?, ?, ?)",
+    "composite": "INSERT INTO composite (seq, p, a, b, c, t, k) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "token": "INSERT INTO token (v, system, code) VALUES (?, ?, ?) ON CONFLICT (v) DO NOTHING",
+    "superseded": "INSERT INTO superseded (seq, next_seq, at) VALUES (?, ?, ?)",
+    "blob": "INSERT INTO blob (seq, position, size, content_type) VALUES (?, ?, ?, ?)",
+    "blob_chunk": "INSERT INTO blob_chunk (seq, n, content) VALUES (?, ?, ?)",
+}
+STAT = (
+    "INSERT INTO type_stat (type, count, widest) VALUES (?, ?, ?) ON CONFLICT (type) DO UPDATE"
+    " SET count = count + excluded.count, widest = max(widest, excluded.widest)"
+)
+
+
+class SqliteEngine:
+    """The one writing connection of the one writing process."""
+
+    errors: tuple[type[BaseException], ...] = (sqlite3.Error,)
+    postgresql = False
+
+    def __init__(self, path: Path, *, synchronous: str) -> None:
+        self._connection = connect(path, synchronous=synchronous, cache_kib=WRITER_CACHE_KIB)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
+        self._known_tokens: set[int] = set()
+
+    async def begin(self) -> SqlTransaction:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.005)
+        seq, last_updated = self._connection.execute("SELECT seq, last_updated FROM clock").fetchone()
+        now = max(time.time_ns() // 1000, last_updated + 1)
+        return SqlTransaction(self, seq, now, self._known_tokens)
+
+    async def commit(self, transaction: SqlTransaction) -> None:
+        await transaction.finish()
+        if transaction.seq > self._connection.execute("SELECT seq FROM clock").fetchone()[0]:
+            when = (transaction.seq, transaction.last_updated)
+            self._connection.execute("UPDATE clock SET seq = ?, last_updated = ?", when)
+            self._connection.execute("INSERT INTO tick (seq, last_updated) VALUES (?, ?)", when)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        self._known_tokens |= transaction.new_tokens
+
+    async def rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def translate(self, error: BaseException) -> Exception:
+        return translate(error)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+        self._connection.close()
+
+    # -- Connection ------------------------------------------------------------------------------------------
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    async def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+    async def send(self, pending: Pending) -> None:
+        if len(pending.number) + len(pending.text) > THREAD_ROWS or pending.blob_chunk:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._insert, pending)
+        else:
+            self._insert(pending)
+
+    def _insert(self, pending: Pending) -> None:
+        execute = self._connection.executemany
+        self._check_tokens(pending.token)
+        # In key order, so that neighbouring rows land on the same pages.
+        pending.number.sort()
+        pending.text.sort()
+        for table, sql in INSERTS.items():
+            rows = getattr(pending, table)
+            if rows:
+                execute(sql, rows)
+        if pending.feature:
+            execute("INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature])
+            postings = sorted((v, seq) for seq, items in pending.feature for v in items)
+            execute("INSERT INTO posting (v, seq) VALUES (?, ?)", postings)
+        if pending.stat:
+            execute(STAT, [(number, *sums) for number, sums in pending.stats().items()])
+
+    def _check_tokens(self, tokens: list[tuple[int, str, str]]) -> None:
+        """Refuse a token whose 64-bit identity another one has (docs/decisions/0003)."""
+        for v, system, code in tokens:
+            known = self._connection.execute("SELECT system, code FROM token WHERE v = ?", (v,)).fetchone()
+            if known is not None and known != (system, code):
+                raise Conflict(f"The code {code} of {system} cannot be stored: its identity is taken.")

@@ -1,0 +1,50 @@
+"""The embedded store: one SQLite file in WAL mode, one writing process, any number of readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.errors import Overloaded
+from fhir_server.storage.sql.migrate import migrate_sqlite
+from fhir_server.storage.sql.store import SqlStore
+from fhir_server.storage.sql.writer import GroupWriter, Work
+from fhir_server.storage.sqlite.connection import SqliteSession
+from fhir_server.storage.sqlite.engine import SqliteEngine
+
+
+class SqliteStore(SqlStore):
+    """`writing=False` opens it for reading only: a worker that forwards its writes."""
+
+    def __init__(
+        self, path: Path, *, writing: bool = True, synchronous: str = "FULL", seconds: float = 10.0, max_pending: int = 1000
+    ) -> None:
+        self._path = path
+        self._writing = writing
+        self._synchronous = synchronous
+        self._seconds = seconds
+        self._max_pending = max_pending
+        self._engine: SqliteEngine | None = None
+
+    async def open(self) -> None:
+        """Make or migrate the file (the writer), then connect."""
+        if self._writing:
+            migrate_sqlite(self._path)
+            self._engine = SqliteEngine(self._path, synchronous=self._synchronous)
+            self.writer = GroupWriter(self._engine, self._max_pending)
+        else:
+            self.writer = _NoWriter()
+        self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds)
+
+    async def close(self) -> None:
+        await self.writer.close()
+        self.session.close()
+        if self._engine is not None:
+            self._engine.close()
+
+
+class _NoWriter(GroupWriter):
+    def __init__(self) -> None:
+        self._task = None
+
+    async def write(self, work: Work) -> None:
+        raise Overloaded("This worker only reads; the writing worker is not reachable.")
