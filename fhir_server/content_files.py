@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+SHIPPED_BASE = "https://fhir.example.org/msk"
+"""Base of the canonicals as written in the content folders; the setting `canonical_base` replaces it."""
 _PACKAGE = Path(__file__).parent
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.errors import FhirError, MethodNotAllowed
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
 from fhir_server.operations.definition import Definition, load
@@ -35,17 +36,19 @@ def operation(definition_file: str, handler: Handler, *, versioned: bool = False
 class OperationRegistry:
     """Implements `interactions.exchange.Operations`."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(self, operations: Iterable[Operation], canonical_base: str = SHIPPED_BASE) -> None:
         self._operations = tuple(operations)
+        self._canonical_base = canonical_base
 
     def declared(self) -> list[tuple[str | None, str, str]]:
         """(resource type, None for the system level; code; canonical). Type `Resource` means every type."""
         declared: list[tuple[str | None, str, str]] = []
         for known in self._operations:
             definition = known.definition
+            url = definition.url.replace(SHIPPED_BASE, self._canonical_base)
             if "system" in definition.levels:
-                declared.append((None, definition.code, definition.url))
-            declared += [(type_name, definition.code, definition.url) for type_name in definition.resource_types]
+                declared.append((None, definition.code, url))
+            declared += [(type_name, definition.code, url) for type_name in definition.resource_types]
         return declared
 
     async def invoke(

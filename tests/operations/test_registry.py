@@ -149,3 +149,14 @@ def test_declared_lists_each_type_and_the_system_level(registry: OperationRegist
         ("Resource", "meta", base + "Resource-meta"),
         ("Resource", "meta-add", base + "Resource-meta-add"),
     ]
+
+
+def test_declared_canonicals_have_the_configured_base() -> None:
+    async def handler(call: OperationRequest) -> Response:
+        return Response(200)
+
+    served = operation("OperationDefinition-Resource-purge.json", handler)
+    registry = OperationRegistry([served], "https://msk.nhs.example")
+    assert registry.declared() == [
+        ("Resource", "purge", "https://msk.nhs.example/OperationDefinition/Resource-purge"),
+    ]
