@@ -134,7 +134,7 @@ def _explanation(instrument: Instrument, result: ScoreResult) -> list[str]:
     score = result.score
     better = "higher is better" if instrument.metadata["direction"] == "higher-better" else "higher is worse"
     used = ", ".join(f"{link_id} = {_plain(value)}" for link_id, value in result.answered.items())
-    scaled = f" x {_plain(score.multiply)} + {_plain(score.add)}" if (score.multiply, score.add) != (1, 0) else ""
+    scaled = f" x {_plain(score.multiply)} + {_plain(score.add)}" if score.multiply != 1 or score.add else ""
     notes = [
         f"{score.title}: {result.display} of {_plain(score.low)} to {_plain(score.high)}, {better}.",
         f"{score.aggregate.capitalize()} of the items{scaled}: {used}.",

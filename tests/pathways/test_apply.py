@@ -1,0 +1,215 @@
+"""A pathway applied to a patient: dates counted by hand, R4's reference rules, and refusals. No store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhir_server.errors import FhirError
+from fhir_server.pathways.apply import AppliedPlan, Context, apply_pathway
+from fhir_server.pathways.definition import read_pathway
+
+BASE = "https://fhir.example.org/msk"
+FOLDER = Path(__file__).parents[2] / "profiles" / "pathways" / "knee-oa-arthroplasty"
+PLAN = json.loads((FOLDER / "PlanDefinition-knee-oa-arthroplasty.json").read_text())
+ACTIVITIES = {
+    f"{activity['url']}|{activity['version']}": activity
+    for activity in (json.loads(path.read_text()) for path in FOLDER.glob("ActivityDefinition-*.json"))
+}
+LONDON = ZoneInfo("Europe/London")
+NOW = datetime(2026, 3, 2, 10, 0, tzinfo=LONDON)
+
+
+def numbered() -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"id-{next(numbers)}"
+
+
+def apply(anchors: dict[str, date] | None = None, now: datetime = NOW, **context: Any) -> AppliedPlan:
+    anchors = {"received": date(2026, 3, 2)} if anchors is None else anchors
+    return apply_pathway(
+        read_pathway(PLAN, BASE),
+        ACTIVITIES,
+        Context("Patient/p-1", anchors, now, numbered(), BASE, **context),
+    )
+
+
+def step(plan: AppliedPlan, action_id: str) -> dict[str, Any]:
+    return plan.steps[[action["id"] for action in PLAN["action"]].index(action_id)]
+
+
+def changed(*path: Any, value: Any) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(json.dumps(PLAN))
+    parent: Any = plan
+    for part in path[:-1]:
+        parent = parent[part]
+    parent[path[-1]] = value
+    return plan
+
+
+def test_one_activity_per_step_in_the_order_of_the_pathway() -> None:
+    plan = apply()
+    assert [activity["reference"]["reference"] for activity in plan.care_plan["activity"]] == [
+        f"{resource['resourceType']}/{resource['id']}" for resource in plan.steps
+    ]
+    assert len(plan.steps) == len(PLAN["action"]) == 29
+    assert all("detail" not in activity for activity in plan.care_plan["activity"])
+
+
+def test_the_plan_names_what_it_was_made_from() -> None:
+    plan = apply().care_plan
+    assert plan["instantiatesCanonical"] == [f"{BASE}/PlanDefinition/knee-oa-arthroplasty|1.0.0"]
+    assert (plan["status"], plan["intent"], plan["subject"]) == ("active", "plan", {"reference": "Patient/p-1"})
+    assert plan["period"] == {"start": "2026-03-02"}
+
+
+def test_a_questionnaire_step() -> None:
+    task = step(apply(), "baseline-oks")
+    assert task["instantiatesCanonical"] == f"{BASE}/ActivityDefinition/answer-oks|1.0.0"
+    assert task["basedOn"] == [{"reference": "CarePlan/id-1"}]
+    assert task["for"] == task["owner"] == {"reference": "Patient/p-1"}
+    assert task["restriction"]["period"] == {"start": "2026-03-02", "end": "2026-03-16"}
+    (questionnaire,) = task["input"]
+    assert questionnaire["valueCanonical"] == f"{BASE}/Questionnaire/oks|1.0.0-neutral"
+    assert questionnaire["type"]["coding"] == [
+        {"system": "http://hl7.org/fhir/uv/sdc/CodeSystem/temp", "code": "questionnaire"}
+    ]
+    assert [coding["code"] for coding in task["code"]["coding"]] == [
+        "questionnaire",
+        "collect-information",
+        "complete-questionnaire",
+    ]
+    assert {"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "baseline"} in task["extension"]
+
+
+def test_a_resource_step_names_its_library() -> None:
+    (resource,) = step(apply(), "guide")["input"]
+    assert resource["valueCanonical"] == f"{BASE}/Library/knee-oa-guide|1.0.0"
+
+
+def test_steps_of_an_event_without_a_date_are_planned_and_not_dated() -> None:
+    task = step(apply(), "m6-oks")
+    assert task["status"] == "draft"
+    assert "restriction" not in task
+
+
+def test_windows_around_the_operation() -> None:
+    plan = apply({"received": date(2026, 1, 5), "operation": date(2026, 9, 1)})
+    assert step(plan, "pre-op-oks")["restriction"]["period"] == {"start": "2026-07-07", "end": "2026-08-31"}
+    assert step(plan, "wound-check")["restriction"]["period"] == {"start": "2026-09-13", "end": "2026-09-22"}
+    assert step(plan, "m6-oks")["restriction"]["period"] == {"start": "2027-02-01", "end": "2027-06-01"}
+
+
+def test_a_year_after_an_operation_on_a_leap_day() -> None:
+    plan = apply({"operation": date(2028, 2, 29)})
+    assert step(plan, "discharge")["restriction"]["period"] == {"start": "2029-02-28", "end": "2029-05-29"}
+
+
+@pytest.mark.parametrize(
+    ("today", "status"),
+    [("2026-06-06", "draft"), ("2026-06-07", "requested"), ("2026-06-28", "requested"), ("2026-06-29", "failed")],
+)
+def test_a_step_opens_and_closes_with_its_window(today: str, status: str) -> None:
+    """Accepted on 3 May, the review is due on 14 June, from 7 days before to 14 after."""
+    now = datetime.fromisoformat(f"{today}T12:00").replace(tzinfo=LONDON)
+    task = step(apply({"accepted": date(2026, 5, 3)}, now), "w6-oks")
+    assert task["status"] == status
+    assert ("statusReason" in task) == (status == "failed")
+
+
+def test_a_step_of_staff_is_overdue_and_not_missed() -> None:
+    assert step(apply({"received": date(2025, 1, 1)}), "triage")["status"] == "requested"
+
+
+def test_a_day_begins_in_the_servers_zone() -> None:
+    """23:30 UTC on 6 June is 7 June in London, the first day of the window."""
+    now = datetime(2026, 6, 6, 23, 30, tzinfo=ZoneInfo("UTC")).astimezone(LONDON)
+    assert step(apply({"accepted": date(2026, 5, 3)}, now), "w6-oks")["status"] == "requested"
+
+
+def test_an_appointment_is_proposed_and_points_to_the_plan() -> None:
+    appointment = step(apply({"listed": date(2026, 3, 2)}), "pre-op-class")
+    assert appointment["status"] == "proposed"
+    assert appointment["requestedPeriod"] == [{"start": "2026-03-02", "end": "2026-04-13"}]
+    assert appointment["supportingInformation"] == [{"reference": "CarePlan/id-1"}]
+    assert "basedOn" not in appointment
+    assert "start" not in appointment
+
+
+def test_a_service_request() -> None:
+    request = step(apply({"accepted": date(2026, 3, 1)}), "supervised-exercise")
+    assert (request["status"], request["intent"]) == ("active", "plan")
+    assert request["occurrencePeriod"] == {"start": "2026-03-01", "end": "2026-05-24"}
+
+
+def test_who_asks() -> None:
+    plan = apply(practitioner="Practitioner/pr", organization="Organization/o", encounter="Encounter/e")
+    task = step(plan, "triage")
+    assert plan.care_plan["author"] == task["requester"] == task["owner"] == {"reference": "Practitioner/pr"}
+    assert plan.care_plan["encounter"] == task["encounter"] == {"reference": "Encounter/e"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "expression"),
+    [
+        (changed("status", value="retired"), "PlanDefinition.status"),
+        (changed("status", value="draft"), "PlanDefinition.status"),
+        (changed("action", value=[]), "PlanDefinition.action"),
+        (changed("action", 3, "condition", value=[{"kind": "applicability"}]), "PlanDefinition.action[3].condition"),
+        (changed("action", 2, "action", value=[{}]), "PlanDefinition.action[2].action"),
+        (changed("action", 0, "definitionCanonical", value=None), "PlanDefinition.action[0].definitionCanonical"),
+        (
+            changed("action", 5, "extension", 0, "extension", 1, "valueDuration", "code", value="mo"),
+            "PlanDefinition.action[5].extension",
+        ),
+        (changed("action", 5, "extension", 1, "extension", value=[{"url": "x"}]), "PlanDefinition.action[5].extension"),
+    ],
+)
+def test_a_plan_that_cannot_be_applied(plan: dict[str, Any], expression: str) -> None:
+    with pytest.raises(FhirError) as refusal:
+        read_pathway(plan, BASE)
+    assert (refusal.value.status, refusal.value.issues[0].expression) == (422, expression)
+
+
+def test_every_missing_activity_is_named() -> None:
+    known = {canonical: activity for canonical, activity in ACTIVITIES.items() if "answer-oks" not in canonical}
+    with pytest.raises(FhirError) as refusal:
+        apply_pathway(read_pathway(PLAN, BASE), known, Context("Patient/p-1", {}, NOW, numbered(), BASE))
+    expected = [
+        f"PlanDefinition.action[{index}].definitionCanonical"
+        for index, action in enumerate(PLAN["action"])
+        if action["id"].endswith("-oks")
+    ]
+    assert [issue.expression for issue in refusal.value.issues] == expected
+
+
+def test_an_activity_of_a_kind_that_is_no_step() -> None:
+    canonical = f"{BASE}/ActivityDefinition/answer-oks|1.0.0"
+    medication = {**ACTIVITIES[canonical], "kind": "MedicationRequest"}
+    with pytest.raises(FhirError) as refusal:
+        apply_pathway(
+            read_pathway(PLAN, BASE),
+            {**ACTIVITIES, canonical: medication},
+            Context("Patient/p-1", {}, NOW, numbered(), BASE),
+        )
+    assert {issue.code for issue in refusal.value.issues} == {"not-supported"}
+
+
+@pytest.mark.parametrize(
+    ("anchors", "event"),
+    [
+        ({"received": date(2026, 3, 2), "operation": date(2026, 3, 1)}, "operation"),
+        ({"received": date(2026, 3, 2), "birth": date(2026, 4, 1)}, "birth"),
+    ],
+)
+def test_an_anchor_that_cannot_be(anchors: dict[str, date], event: str) -> None:
+    with pytest.raises(FhirError) as refusal:
+        apply(anchors)
+    assert refusal.value.issues[0].expression == f"Parameters.parameter.where(name='{event}').value"
