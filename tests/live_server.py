@@ -67,21 +67,13 @@ def start_server(
     directory: Path,
     *options: str,
     environment: dict[str, str] | None = None,
+    python: str = sys.executable,
 ) -> LiveServer:
     """Start `fhir-server serve` on `database` and wait until it is ready."""
     port = free_port()
     log = directory / f"server-{port}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "fhir_server.cli.main",
-        "serve",
-        "--port",
-        str(port),
-        "--database",
-        database,
-        *options,
-    ]
+    where = ["--port", str(port), "--database", database]
+    command = [python, "-m", "fhir_server.cli.main", "serve", *where, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -97,9 +89,13 @@ def start_server(
 
 @contextmanager
 def running_server(
-    database: str, directory: Path, *options: str, environment: dict[str, str] | None = None
+    database: str,
+    directory: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[LiveServer]:
-    server = start_server(database, directory, *options, environment=environment)
+    server = start_server(database, directory, *options, environment=environment, python=python)
     try:
         yield server
     finally:
