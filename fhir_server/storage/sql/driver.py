@@ -57,18 +57,18 @@ def choose_driver(query: q.Query, *, narrow_ranges: bool) -> Driver:
     """`narrow_ranges`: a probe found that the query's first range predicate matches few rows."""
     best = listing(query.resource_type)
     for predicate in query.predicates:
-        rank = _rank(predicate)
+        rank = _rank(predicate, query.resource_type)
         if rank < best.rank and (rank != RANGE or narrow_ranges):
             best = Driver(rank, predicate)
     return best
 
 
-def _rank(predicate: q.Predicate) -> int:
+def _rank(predicate: q.Predicate, resource_type: str) -> int:
     match predicate:
         case q.IdIn() | q.TextIn() | q.InCompartment():
             return SELECTIVE
         case q.NumberIn(p, _):
-            return SELECTIVE if spec.parameter_type(p // 8) == "reference" else TOKEN
+            return SELECTIVE if p // 8 in _references(resource_type) else TOKEN
         case q.TokenCode() | q.CompositeMatch():
             return TOKEN
         case q.NumberRange() | q.TextPrefix() | q.PeriodRange(primary=False):
@@ -76,11 +76,17 @@ def _rank(predicate: q.Predicate) -> int:
     return LISTING
 
 
+@cache
+def _references(resource_type: str) -> frozenset[int]:
+    parameters = spec.search_parameters(resource_type).values()
+    return frozenset(parameter.number for parameter in parameters if parameter.type == "reference")
+
+
 def range_probe(query: q.Query, postgresql: bool) -> tuple[str, list[object]] | None:
     """Counts up to NARROW_ROWS rows of the first range predicate, when nothing narrower could drive."""
     if choose_driver(query, narrow_ranges=False).rank != LISTING:
         return None
-    ranges = [predicate for predicate in query.predicates if _rank(predicate) == RANGE]
+    ranges = [predicate for predicate in query.predicates if _rank(predicate, query.resource_type) == RANGE]
     if not ranges:
         return None
     statement = Statement(postgresql)
