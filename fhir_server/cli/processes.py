@@ -41,6 +41,7 @@ def serve_supervised(settings: Settings, listener: socket.socket, directory: Pat
     forward_socket = directory / WRITER_SOCKET if settings.database.startswith("sqlite") else None
 
     def run_worker(number: int, on_ready: Callable[[], None]) -> int:
+        metrics.share(directory)
         return _worker(settings, listener, number, forward_socket, on_ready).run()
 
     supervisor = Supervisor(
@@ -48,7 +49,6 @@ def serve_supervised(settings: Settings, listener: socket.socket, directory: Pat
         run_worker,
         shutdown_seconds=settings.shutdown_seconds,
         on_ready=lambda: _announce(settings, listener),
-        on_exit=metrics.forget_process,
     )
     return supervisor.run()
 

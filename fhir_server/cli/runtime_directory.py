@@ -13,22 +13,16 @@ from urllib.parse import urlsplit
 PREFIX = ".fhir-server-"
 LONGEST_SOCKET_PATH = 100
 """A local socket's path has room for 107 bytes on Linux and 103 on macOS."""
-METRICS = "metrics"
 WRITER_SOCKET = "writer.sock"
 
 
 @contextmanager
 def runtime_directory(database: str) -> Iterator[Path]:
-    """A new directory (0700), beside a SQLite file when its path is short enough; removed at the end.
-
-    Names the metrics directory to prometheus_client, which reads it at its import.
-    """
+    """A new directory (0700), beside a SQLite file when its path is short enough; removed at the end."""
     parent = _beside(database)
     if parent is not None:
         _remove_left_over(parent)
     directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-    (directory / METRICS).mkdir()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory / METRICS)
     try:
         yield directory
     finally:

@@ -8,6 +8,7 @@ import sys
 from ipaddress import ip_address
 
 from fhir_server.cli.options import add_settings, settings_of
+from fhir_server.cli.runtime_directory import runtime_directory
 from fhir_server.settings import Settings
 
 REFUSAL = """\
@@ -42,16 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _start(settings: Settings, listener: socket.socket) -> int:
-    # The metrics library decides at its import whether several processes share the counters.
+    # The server's parts take most of a second to import: not before the cheap refusals.
+    from fhir_server.cli.processes import serve_alone, serve_supervised  # noqa: PLC0415
+
     if settings.workers == 1:
-        from fhir_server.cli.processes import serve_alone  # noqa: PLC0415
-
         return serve_alone(settings, listener)
-    from fhir_server.cli.runtime_directory import runtime_directory  # noqa: PLC0415
-
     with runtime_directory(settings.database) as directory:
-        from fhir_server.cli.processes import serve_supervised  # noqa: PLC0415
-
         return serve_supervised(settings, listener, directory)
 
 

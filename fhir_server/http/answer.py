@@ -71,7 +71,7 @@ def _headers(response: Response, json_type: str) -> HeaderList:
         else:
             headers.append((b"content-type", response.content_type.encode("latin-1", "replace")))
             headers.append(_SANDBOX)
-    headers.append(_NOSNIFF)
+            headers.append(_NOSNIFF)
     headers.append(_VARY)
     if "Cache-Control" not in response.headers:
         headers.append(_CACHING)

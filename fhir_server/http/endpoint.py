@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable, Callable
+from itertools import count
 from time import perf_counter
 
 import orjson
@@ -35,6 +36,8 @@ _METHODS = frozenset(ALLOWED_METHODS.decode().split(", "))
 _METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _PREFIX_LENGTH = len(FHIR_PREFIX)
+_PROCESS_ID = os.urandom(6).hex()
+_numbers = count(1)
 _log = structlog.get_logger()
 
 
@@ -57,7 +60,6 @@ class FhirEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        metrics.request_started()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         method: str = scope["method"]
         request = Request(method, "", headers=headers)
@@ -144,7 +146,7 @@ def _request_id(sent: str | None) -> str:
     """The client's id when it is a harmless token, else one of ours."""
     if sent and _REQUEST_ID.fullmatch(sent):
         return sent
-    return os.urandom(8).hex()
+    return f"{_PROCESS_ID}-{next(_numbers):x}"
 
 
 def _negotiate(request: Request) -> str:

@@ -43,13 +43,11 @@ class Supervisor:
         *,
         shutdown_seconds: float,
         on_ready: Callable[[], None],
-        on_exit: Callable[[int], None],
     ) -> None:
         self._count = count
         self._run_worker = run_worker
         self._shutdown_seconds = shutdown_seconds
         self._on_ready = on_ready
-        self._on_exit = on_exit
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}
         # Workers see the end of this pipe when the supervisor is gone, however it went.
@@ -111,7 +109,6 @@ class Supervisor:
                 continue
             if child.ready_descriptor >= 0:
                 os.close(child.ready_descriptor)
-            self._on_exit(pid)
             _log.error("worker ended", pid=pid, status=os.waitstatus_to_exitcode(status))
             quick = time.monotonic() - child.started < _QUICK_DEATH_SECONDS
             self._due[child.number] = time.monotonic() + (_RESTART_PAUSE_SECONDS if quick else 0.0)
@@ -140,7 +137,6 @@ class Supervisor:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid:
                 self._children.pop(pid, None)
-                self._on_exit(pid)
                 continue
             if time.monotonic() > deadline:
                 for late in pids & self._children.keys():

@@ -14,6 +14,7 @@ import uvicorn
 
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.protocol import FhirProtocol, close_stalled_connections
+from fhir_server.observability import metrics
 from fhir_server.observability.log_writer import standard_error
 from fhir_server.settings import Settings
 
@@ -41,7 +42,6 @@ class Worker:
         self._settings = settings
         self._listener = listener
         self._on_ready = on_ready
-        self._server: uvicorn.Server
         config = uvicorn.Config(
             build(self._overloaded),
             loop="uvloop",
@@ -59,7 +59,7 @@ class Worker:
         )
         self._server = _Server(config, self._started)
         self._connections = self._server.server_state.connections
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
 
     def run(self) -> int:
         """Serve; the exit status."""
@@ -81,12 +81,18 @@ class Worker:
         return len(self._connections) > self._settings.max_connections
 
     def _started(self) -> None:
+        loop = asyncio.get_running_loop()
         watch = close_stalled_connections(self._connections, self._settings.receive_seconds)
-        self._background.add(asyncio.get_running_loop().create_task(watch))
+        self._background = [loop.create_task(watch), loop.create_task(self._publish_metrics())]
         # What start-up made stays for ever: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         self._on_ready()
+
+    async def _publish_metrics(self) -> None:
+        while True:
+            metrics.publish(len(self._server.server_state.tasks))
+            await asyncio.sleep(1)
 
 
 class _Server(uvicorn.Server):

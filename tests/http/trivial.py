@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -52,6 +53,30 @@ class TableDispatch:
         if answer is None:
             raise ResourceNotFound("Nothing here.")
         return answer(request)
+
+
+class PidDispatch:
+    """Tells which process answered; a read is answered with 2 kB."""
+
+    body = b'{"resourceType":"Patient","id":"p1","text":{"div":"%s"}}' % (b"x" * 2000)
+
+    async def __call__(self, _server: Server, request: Request) -> Response:
+        if request.path == "pid":
+            return Response(200, b'{"pid":%d}' % os.getpid())
+        if request.path == "stream":
+            return Response(200, _chunks(), content_type="text/plain")
+        if request.path == "fault":
+            raise RuntimeError(f"a message quoting {request.query}")
+        if request.path == "refusal":
+            raise ResourceNotFound("Nothing here.", expression="Patient.name")
+        return Response(
+            200, request.body or self.body, {"ETag": 'W/"1"', "Last-Modified": "Sun, 22 Nov 2026 10:00:00 GMT"}
+        )
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    for n in range(3):
+        yield b"chunk %d;" % n
 
 
 def application(dispatch: TableDispatch, store: EmptyStore | None = None, **settings: Any) -> Application:
