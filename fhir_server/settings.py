@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     canonical_base: str = Field(
         "https://fhir.example.org/msk", description="Base of the canonical URLs of the shipped content."
     )
+    score_unverified: str = Field(
+        "refuse",
+        pattern="^(refuse|allow)$",
+        description="Whether $score applies rules known from memory only; its results are then preliminary.",
+    )
     time_zone: str = Field(
         "Europe/London", description="Zone of dates and times that carry none (R4 search.html#date)."
     )

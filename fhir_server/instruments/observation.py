@@ -47,6 +47,11 @@ def _digest(response_id: str, observation: dict[str, Any]) -> bytes:
     return blake2b(f"{response_id}|{code}".encode(), digest_size=16).digest()
 
 
+def is_alert(observation: dict[str, Any]) -> bool:
+    """Alerts hold the answer itself, scores a quantity."""
+    return "valueInteger" in observation
+
+
 def flag(observation: dict[str, Any]) -> dict[str, Any]:
     """The Flag that keeps the alert of a stored Observation in front of clinicians until one of them closes it."""
     return {

@@ -51,6 +51,8 @@ class Scoring:
     alerts: tuple[AlertResult, ...]
     refused: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
+    accepted: bool
+    """The response says whose it is, of when and on which form, whatever is wrong with its answers."""
 
 
 def score_response(
@@ -62,7 +64,8 @@ def score_response(
     `allow_unverified` says so, and make the result preliminary.
     """
     answers = read_answers(instrument, response)
-    refused = [*refusals(instrument, response, now), *answers.issues]
+    unacceptable = list(refusals(instrument, response, now))
+    refused = [*unacceptable, *answers.issues]
     refused += _missing(instrument, answers, allow_unverified)
     alerts = tuple(_alerts(instrument, answers, response))
     results: tuple[ScoreResult, ...] = ()
@@ -77,6 +80,7 @@ def score_response(
         alerts=alerts,
         refused=tuple(refused),
         warnings=tuple(_warnings(instrument, answers, alerts, results)),
+        accepted=not unacceptable,
     )
 
 
