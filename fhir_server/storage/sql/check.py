@@ -7,11 +7,11 @@ from typing import Any
 
 from fhir_server.storage.base import Inconsistency
 from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES
 from fhir_server.storage.sql.dialect import Session, positional
 from fhir_server.storage.sql.driver import pseudo_parameter
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
 from fhir_server.storage.sql.purge import unpack
-from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES
 
 PAGE = 500
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from fhir_server.storage import query as q
 from fhir_server.storage.rows import NO_DATE
+from fhir_server.storage.sql.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, pseudo_parameter
 from fhir_server.storage.sql.predicates import condition, last_updated_bounds, row_condition
-from fhir_server.storage.sql.codes import TYPE_NUMBERS
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 

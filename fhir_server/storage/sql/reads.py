@@ -11,11 +11,11 @@ from fhir_server.model.identity import rid
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
 from fhir_server.storage.scope import Scope
+from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
 from fhir_server.storage.sql.predicates import last_updated_bounds
-from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
@@ -92,7 +92,7 @@ async def _resolve_codes(session: Session, query: q.Query) -> q.Query:
     """A code in whatever system becomes the tokens there are of it: walked in index order like any token."""
     if not any(isinstance(predicate, q.TokenCode) for predicate in query.predicates):
         return query
-    predicates = []
+    predicates: list[q.Predicate] = []
     for predicate in query.predicates:
         if isinstance(predicate, q.TokenCode):
             statement = Statement(session.postgresql)

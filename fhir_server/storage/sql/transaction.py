@@ -19,11 +19,11 @@ from fhir_server.storage.base import Blob, Draft, PurgeCounts, SearchPage, Store
 from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.scope import ALL
 from fhir_server.storage.sql import purge, reads
+from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.driver import pseudo_parameter
 from fhir_server.storage.sql.plan import VERSION_COLUMNS
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
-from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 
 CREATE, UPDATE, DELETE = range(3)
 
