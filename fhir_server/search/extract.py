@@ -1,0 +1,59 @@
+"""The index rows of a resource (storage/rows.py says what they are)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fhir_server import spec
+from fhir_server.model.identity import rid
+from fhir_server.search.codegen import Walk, compile_walk
+from fhir_server.search.features import word, words
+from fhir_server.search.primary import primary_date
+from fhir_server.settings import Settings
+from fhir_server.storage.rows import IndexRows, parameter
+
+DEFAULT_TIME_ZONE: str = Settings.model_fields["time_zone"].default
+
+
+def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> IndexRows:
+    """The rows of a valid resource that has its final id and references; dates without a zone are in `time_zone`."""
+    resource_type = resource["resourceType"]
+    walk, text, primary = _compiled(resource_type)
+    rows = IndexRows()
+    walk(resource, rows, time_zone)
+    narrative = (resource.get("text") or {}).get("div") if text is not None else None
+    if narrative:
+        rows.features += [word(text, found) for found in words(narrative)]
+    if resource_type == "Patient" and "id" in resource:
+        rows.compartments.append(rid("Patient", resource["id"]))
+    _without_duplicates(rows)
+    if primary is not None:
+        _set_primary(rows, primary)
+    return rows
+
+
+@cache
+def _compiled(resource_type: str) -> tuple[Walk, int | None, int | None]:
+    """(walk, row parameter of `_text` or None, row parameter of the primary date or None)."""
+    text = spec.search_parameters(resource_type).get("_text")
+    return compile_walk(resource_type), parameter(text.number) if text else None, primary_date(resource_type)
+
+
+def _without_duplicates(rows: IndexRows) -> None:
+    rows.numbers = list(dict.fromkeys(rows.numbers))
+    rows.texts = list(dict.fromkeys(rows.texts))
+    rows.tokens = list(dict.fromkeys(rows.tokens))
+    if len(rows.composites) > 1:
+        rows.composites = list(dict.fromkeys(rows.composites))
+    if rows.features:
+        rows.features = list(dict.fromkeys(rows.features))
+    if len(rows.compartments) > 1:
+        rows.compartments = list(dict.fromkeys(rows.compartments))
+
+
+def _set_primary(rows: IndexRows, primary: int) -> None:
+    periods = [(v, w) for p, v, w in rows.numbers if p == primary]
+    if periods:
+        rows.k = min(low for low, _ in periods)
+        rows.k_high = max(high for _, high in periods)

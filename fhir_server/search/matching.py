@@ -1,0 +1,62 @@
+"""What the parameter types share when they read a value: escapes, prefixes, unions and the context of the search."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from fhir_server.errors import InvalidSearch
+from fhir_server.storage.query import Or, Predicate
+
+_PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Where the search runs: the server's base URL (absolute references to it are local) and its time zone."""
+
+    base_url: str
+    time_zone: str
+
+
+def any_of(parts: list[Predicate]) -> Predicate:
+    """The disjunction of `parts`, of which there is at least one."""
+    return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+
+def split(text: str, separator: str) -> list[str]:
+    """The parts of `text` between unescaped `separator`s, still escaped (R4 search.html#escaping)."""
+    if "\\" not in text:
+        return text.split(separator)
+    parts = [""]
+    escaped = False
+    for character in text:
+        if character == separator and not escaped:
+            parts.append("")
+            continue
+        escaped = character == "\\" and not escaped
+        parts[-1] += character
+    return parts
+
+
+def unescape(text: str) -> str:
+    """`text` without its escapes. Raises InvalidSearch: a lone backslash is illegal (R4 search.html#escaping)."""
+    if "\\" not in text:
+        return text
+    plain = re.sub(r"\\([\\,|$])", r"\1", text)
+    if len(plain) + len(re.findall(r"\\[\\,|$]", text)) != len(text) or re.search(r"\\(?![\\,|$])", re.sub(r"\\[\\,|$]", "", text)):
+        raise InvalidSearch(
+            "A backslash in a search value escapes one of \\ , | $ and stands for nothing else; write \\\\ for a backslash."
+        )
+    return plain
+
+
+def prefix_of(text: str) -> tuple[str, str]:
+    """(prefix, rest) of an ordered value; the prefix is eq when none is written (R4 search.html#prefix)."""
+    match = _PREFIXED.fullmatch(text)
+    return (match[1], match[2]) if match else ("eq", text)
+
+
+def unusable(code: str, value: str, expected: str) -> InvalidSearch:
+    """The refusal of a value; the value is named because the caller sent it, and cut because it may be long."""
+    return InvalidSearch(f"The value {value[:100]!r} of the search parameter '{code}' is not {expected}.")

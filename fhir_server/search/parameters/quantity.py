@@ -1,0 +1,133 @@
+"""Quantities as number rows, as written and in UCUM base units (R4 search.html#quantity).
+
+As written: v the number, w the unit. A UCUM quantity has w = symbol("|unit") with its human unit, or its code
+when it has none, and a canonical row (v in base units, w = symbol(base units)). Any other has one row for each
+of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). Ranges are composite rows (a unit, b low, c high).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from fhir_server.errors import InvalidSearch
+from fhir_server.model.identity import symbol
+from fhir_server.model.ucum import canonical
+from fhir_server.search.definitions import Definition
+from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
+from fhir_server.search.parameters import number
+from fhir_server.storage.query import And, CompositeMatch, NumberRange, Predicate
+from fhir_server.storage.rows import VARIANT_CANONICAL, IndexRows
+
+UCUM = "http://unitsofmeasure.org"
+CURRENCIES = "urn:iso:std:iso:4217"
+"""System of Money.currency (R4 datatypes.html#Money)."""
+
+Bound = tuple[int | None, int | None, int | None]
+"""(low, high, w) of a NumberRange."""
+
+
+def index(rows: IndexRows, p: int, quantity: dict[str, Any]) -> None:
+    for variant, v, w in entries(quantity):
+        rows.numbers.append((p + variant, v, w))
+
+
+def index_money(rows: IndexRows, p: int, money: dict[str, Any]) -> None:
+    currency = money.get("currency")
+    index(rows, p, {"value": money.get("value"), "system": CURRENCIES if currency else None, "code": currency})
+
+
+def index_range(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
+    """One composite row for each name of the unit: the whole extent of the Range, open where it has no end."""
+    low, high = value.get("low") or {}, value.get("high") or {}
+    lows = {(variant, w): v for variant, v, w in entries(low)}
+    highs = {(variant, w): v for variant, v, w in entries(high)}
+    for variant, w in lows.keys() | highs.keys():
+        lowest = lows.get((variant, w), number.LEAST)
+        highest = highs.get((variant, w), number.GREATEST)
+        rows.composites.append((p + variant, w, lowest, highest, ""))
+
+
+def entries(quantity: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """(variant, v, w) of each row of a quantity; none without a value. The comparator is not considered."""
+    value = quantity.get("value")
+    if value is None:
+        return []
+    v = number.ordered(value)
+    system, code, unit = quantity.get("system") or "", quantity.get("code") or "", quantity.get("unit") or ""
+    if system == UCUM and code:
+        base = canonical(value if isinstance(value, Decimal) else Decimal(str(value)), code)
+        if base is not None:
+            return [(0, v, symbol(f"|{unit or code}")), (VARIANT_CANONICAL, number.ordered(base[0]), symbol(base[1]))]
+    names = [f"{system}|{code}"] if system and code else []
+    names += [f"|{name}" for name in (code, unit) if name]
+    return [(0, v, symbol(name)) for name in dict.fromkeys(names)] or [(0, v, 0)]
+
+
+def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+    del matching
+    parts: list[Predicate] = []
+    ranged = "Range" in definition.element_types
+    for value in values:
+        for alternatives in search_bounds(definition.code, value):
+            for source in definition.sources:
+                parts.append(_all_of([_number_range(source.p, bound) for bound in alternatives]))
+                if ranged:
+                    parts.append(_all_of([_extent(source.p, bound) for bound in alternatives]))
+    return any_of(parts)
+
+
+def _all_of(parts: list[Predicate]) -> Predicate:
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _number_range(p: int, bound: tuple[int, Bound]) -> Predicate:
+    variant, (low, high, w) = bound
+    return NumberRange(p + variant, low, high, w)
+
+
+def _extent(p: int, bound: tuple[int, Bound]) -> Predicate:
+    """A bound on both ends at once holds the extent whole; a bound on one end, the part of it beyond."""
+    variant, (low, high, w) = bound
+    unit = None if w is None else (w,)
+    if low is not None and high is not None:
+        return CompositeMatch(p + variant, a=unit, b_low=low, c_high=high)
+    return CompositeMatch(p + variant, a=unit, b_high=high, c_low=low)
+
+
+def search_bounds(code: str, value: str) -> list[list[tuple[int, Bound]]]:
+    """Alternatives, each of (variant, bound) that must all hold, for `[prefix]number[|system|code]`."""
+    parts = split(value, "|")
+    if len(parts) not in (1, 3):
+        raise unusable(code, value, "a quantity: write number, number|system|code or number||unit")
+    prefix, amount, half = number.parse(code, parts[0])
+    as_written = number.ranges(prefix, amount, half)
+    if len(parts) == 1 or not (parts[1] or parts[2]):
+        return [[(0, (low, high, None))] for low, high in as_written]
+    system, unit = unescape(parts[1]), unescape(parts[2])
+    if not unit:
+        raise InvalidSearch(
+            f"The search parameter '{code}' needs a unit code after the system '{system}': write number|system|code."
+        )
+    in_base = _canonical_ranges(prefix, amount, half, unit) if system in ("", UCUM) else []
+    if system and in_base:
+        return [[bound] for bound in in_base]
+    w = symbol(f"{system}|{unit}")
+    alternatives: list[list[tuple[int, Bound]]] = [[(0, (low, high, w))] for low, high in as_written]
+    # `5.4||mg` is 5.4 of something as written and, in base units, 5.4 mg: so a quantity coded mg whatever its human unit.
+    alternatives += [[(0, (low, high, None)), base] for (low, high), base in zip(as_written, in_base, strict=False)]
+    return alternatives
+
+
+def _canonical_ranges(prefix: str, amount: Decimal, half: Decimal, unit: str) -> list[tuple[int, Bound]]:
+    base = canonical(amount, unit)
+    if base is None:
+        return []
+
+    def convert(value: Decimal) -> int:
+        converted = canonical(value, unit)
+        assert converted is not None
+        return number.ordered(converted[0])
+
+    w = symbol(base[1])
+    return [(VARIANT_CANONICAL, (low, high, w)) for low, high in number.ranges(prefix, amount, half, convert)]

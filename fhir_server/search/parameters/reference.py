@@ -1,0 +1,109 @@
+"""References: a local one is a number row of the target's rid, any other a text row (R4 search.html#reference)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from fhir_server import spec
+from fhir_server.model.identity import rid, symbol
+from fhir_server.search.definitions import Definition, Source
+from fhir_server.search.matching import Matching, any_of, unescape, unusable
+from fhir_server.storage.query import NumberIn, Predicate, TextIn
+from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, IndexRows, cut
+
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_NOBODY = rid("", "")
+"""No resource has this rid: what a value asks for that no row of the parameter can hold."""
+
+
+@lru_cache(maxsize=16384)
+def local(reference: str) -> tuple[str, int] | None:
+    """(type, rid) of a relative reference, whatever version it names; None for any other."""
+    match = _LOCAL.fullmatch(reference)
+    return (match[1], rid(match[1], match[2])) if match and match[1] in spec.RESOURCE_TYPES else None
+
+
+def index(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
+    """A Reference: where it points and the identifier it names; one to a contained resource has no row."""
+    reference = value.get("reference")
+    if reference:
+        index_url(rows, p, reference)
+    identifier = value.get("identifier")
+    if identifier and identifier.get("value"):
+        rows.texts.append((p + VARIANT_IDENTIFIER, cut(identifier["value"]), symbol(identifier.get("system") or "")))
+
+
+def index_only(rows: IndexRows, p: int, value: dict[str, Any], only: str) -> None:
+    """A Reference if it is to the type `only` (`resolve() is`)."""
+    if type_of(value) == only:
+        index(rows, p, value)
+
+
+def index_url(rows: IndexRows, p: int, reference: str) -> None:
+    """A relative reference, or an absolute URL or canonical with its version."""
+    target = local(reference)
+    if target is not None:
+        rows.numbers.append((p, target[1], 0))
+    elif not reference.startswith("#"):
+        url, _, version = reference.partition("|")
+        rows.texts.append((p + VARIANT_EXTERNAL, cut(url), symbol(version)))
+
+
+def index_resource(rows: IndexRows, p: int, resource: dict[str, Any]) -> None:
+    """A resource nested where a reference would be (Bundle.entry[0].resource)."""
+    if resource.get("id"):
+        rows.numbers.append((p, rid(resource["resourceType"], resource["id"]), 0))
+
+
+def type_of(value: dict[str, Any]) -> str:
+    """The type a Reference points to, by its URL or its `type`; "" when that cannot be told."""
+    reference = value.get("reference") or ""
+    target = local(reference)
+    if target is not None:
+        return target[0]
+    parts = reference.partition("/_history/")[0].split("/")
+    if len(parts) > 2 and parts[-2] in spec.RESOURCE_TYPES:
+        return parts[-2]
+    return value.get("type") or ""
+
+
+def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+    """Resources that refer to one of `values`: id, Type/id, or an absolute URL or canonical[|version]."""
+    parts: list[Predicate] = []
+    for source in definition.sources:
+        rids: list[int] = []
+        for value in values:
+            found, urls = _targets(definition, source, unescape(value), matching.base_url)
+            rids += found
+            parts += [TextIn(source.p + VARIANT_EXTERNAL, (cut(url),), w) for url, w in urls]
+        if rids:
+            parts.append(NumberIn(source.p, tuple(rids)))
+    return any_of(parts or [NumberIn(definition.p, (_NOBODY,))])
+
+
+def _targets(
+    definition: Definition, source: Source, value: str, base_url: str
+) -> tuple[list[int], list[tuple[str, int | None]]]:
+    """(rids, [(external url, symbol of its version or None)]) that `value` names."""
+    relative = value.removeprefix(f"{base_url}/") if base_url else value
+    target = local(relative)
+    if target is not None:
+        allowed = not source.only or target[0] == source.only
+        # A canonical is stored as sent, so one of our own base stays an absolute URL.
+        absolute = "canonical" in definition.element_types or "uri" in definition.element_types
+        return [target[1]] if allowed else [], [(f"{base_url}/{relative}", None)] if absolute else []
+    if ":" in value:
+        url, bar, version = value.partition("|")
+        return [], [(url, symbol(version) if bar and version else None)]
+    if _ID.fullmatch(value):
+        types = (source.only,) if source.only else _target_types(definition.targets)
+        return [rid(resource_type, value) for resource_type in types], []
+    raise unusable(definition.code, value, "a reference: write an id, Type/id or an absolute URL")
+
+
+def _target_types(targets: tuple[str, ...]) -> tuple[str, ...]:
+    known = tuple(target for target in targets if target in spec.RESOURCE_TYPES)
+    return known or tuple(sorted(spec.RESOURCE_TYPES))

@@ -1,0 +1,45 @@
+"""URIs as exact text rows; a canonical's version stands beside it as w = symbol(version) (R4 search.html#uri)."""
+
+from __future__ import annotations
+
+from fhir_server.model.identity import symbol
+from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.matching import Matching, any_of, unescape
+from fhir_server.storage.query import And, Predicate, TextIn
+from fhir_server.storage.rows import IndexRows, cut
+
+
+def index(rows: IndexRows, p: int, value: str) -> None:
+    rows.texts.append((p, cut(value), 0))
+
+
+def index_canonical(rows: IndexRows, p: int, value: str) -> None:
+    url, _, version = value.partition("|")
+    rows.texts.append((p, cut(url), symbol(version)))
+
+
+def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+    """Resources with one of `values`; `url|version` asks for the version too."""
+    del matching
+    whole: list[str] = []
+    parts: list[Predicate] = []
+    for value in map(unescape, values):
+        url, bar, version = value.partition("|")
+        if bar and version:
+            parts.append(_versioned(definition, url, version))
+        else:
+            whole.append(cut(url))
+    if whole:
+        parts += [TextIn(source.p, tuple(whole)) for source in definition.sources]
+    return any_of(parts)
+
+
+def _versioned(definition: Definition, url: str, version: str) -> Predicate:
+    """A canonical element holds its version; the url of a conformance resource has it in `version` beside it."""
+    if "canonical" in definition.element_types:
+        return any_of([TextIn(source.p, (cut(url),), symbol(version)) for source in definition.sources])
+    own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
+    beside = definitions(definition.resource_type).get("version")
+    if beside is None:
+        return any_of([TextIn(source.p, (cut(f"{url}|{version}"),)) for source in definition.sources])
+    return And((own, TextIn(beside.p, (cut(version.casefold()),))))
