@@ -1,0 +1,69 @@
+"""From a SearchRequest to the store's Query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fhir_server.errors import InvalidSearch
+from fhir_server.model.identity import rid
+from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.matching import Matching, unescape
+from fhir_server.search.parameters import composite, date, last_updated, number, quantity, reference, special, string, token, uri
+from fhir_server.search.request import Criterion, SearchRequest
+from fhir_server.search.sorting import sort_key
+from fhir_server.settings import Settings
+from fhir_server.storage.query import IdIn, Predicate, Query
+
+DEFAULT_COUNT: int = Settings.model_fields["default_count"].default
+MAX_COUNT: int = Settings.model_fields["max_count"].default
+MOST_VALUES = 1000
+"""Most alternatives of one parameter: a statement's bound values are limited."""
+
+_MATCH: dict[str, Callable[[Definition, tuple[str, ...], Matching], Predicate]] = {
+    "token": token.match,
+    "reference": reference.match,
+    "date": date.match,
+    "string": string.match,
+    "uri": uri.match,
+    "number": number.match,
+    "quantity": quantity.match,
+    "composite": composite.match,
+    "special": special.match,
+}
+
+
+def compile_query(
+    request: SearchRequest,
+    *,
+    base_url: str,
+    time_zone: str,
+    default_count: int = DEFAULT_COUNT,
+    max_count: int = MAX_COUNT,
+) -> Query:
+    """The query that answers `request`. Raises InvalidSearch for values its parameters cannot read.
+
+    `base_url` is the server's own, without a trailing slash: absolute references to it are local.
+    """
+    matching = Matching(base_url, time_zone)
+    known = definitions(request.resource_type)
+    return Query(
+        request.resource_type,
+        tuple([_predicate(criterion, known, request.resource_type, matching) for criterion in request.criteria]),
+        tuple([key for rule in request.sort if (key := sort_key(request.resource_type, rule.code, descending=rule.descending))]),
+        default_count if request.count is None else min(request.count, max_count),
+        request.total != "none" or request.count == 0,
+    )
+
+
+def _predicate(criterion: Criterion, known: dict[str, Definition], resource_type: str, matching: Matching) -> Predicate:
+    if len(criterion.values) > MOST_VALUES:
+        raise InvalidSearch(
+            f"The search parameter '{criterion.code}' has {len(criterion.values)} values; at most {MOST_VALUES} are taken.",
+            code="too-costly",
+        )
+    if criterion.code == "_id":
+        return IdIn(tuple([rid(resource_type, unescape(value)) for value in criterion.values]))
+    if criterion.code == "_lastUpdated":
+        return last_updated.match(criterion.values, matching)
+    definition = known[criterion.code]
+    return _MATCH[definition.search_type](definition, criterion.values, matching)

@@ -1,0 +1,39 @@
+"""What `_sort` can order by (R4 search.html#sort)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.parameters.token import CODED_TYPES
+from fhir_server.search.primary import primary_date
+from fhir_server.storage.query import SortKey
+
+_KINDS = {"date": "number", "number": "number", "quantity": "number", "string": "text", "uri": "text"}
+
+
+def is_sortable(resource_type: str, code: str) -> bool:
+    return sort_key(resource_type, code, descending=False) is not None
+
+
+@lru_cache(maxsize=4096)
+def sort_key(resource_type: str, code: str, *, descending: bool) -> SortKey | None:
+    """The store's key for one rule; None when the parameter has no order of its own (codes, references, composites)."""
+    if code == "_lastUpdated":
+        return SortKey("last_updated", descending)
+    if code == "_id":
+        return SortKey("id", descending)
+    definition = definitions(resource_type).get(code)
+    kind = _kind(definition) if definition else None
+    if definition is None or kind is None:
+        return None
+    ps = tuple(source.p for source in definition.sources)
+    if ps == (primary_date(resource_type),):
+        return SortKey("primary_date", descending)
+    return SortKey(kind, descending, ps)
+
+
+def _kind(definition: Definition) -> str | None:
+    if definition.search_type == "token" and not definition.element_types & CODED_TYPES:
+        return "text"
+    return _KINDS.get(definition.search_type)
