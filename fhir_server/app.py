@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from fhir_server import spec
 from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
@@ -17,7 +18,8 @@ from fhir_server.http.endpoint import Dispatch, FhirEndpoint
 from fhir_server.http.forward import ForwardedRequests, ForwardingDispatch
 from fhir_server.http.probes import Probes
 from fhir_server.interactions.exchange import Server
-from fhir_server.observability.logs import stack
+from fhir_server.observability import vocabulary
+from fhir_server.observability.logs import trace
 
 VACUUMS_PER_HORIZON = 12
 OpenServer = Callable[[], Awaitable[Server]]
@@ -46,6 +48,7 @@ def create_app(
 
     async def open_parts() -> Parts:
         server = await open_server()
+        _learn_words(server)
         settings = server.settings
         own = own_base_url(settings, settings.port if port is None else port)
         probes = Probes(server.store)
@@ -65,6 +68,15 @@ def create_app(
         return Parts(endpoint, probes, partial(_build_site, probes, own), stop)
 
     return Application(open_parts)
+
+
+def _learn_words(server: Server) -> None:
+    """Tell logs and metrics which words are FHIR's and which may be a patient's."""
+    vocabulary.learn(
+        resource_types=spec.RESOURCE_TYPES,
+        operations=[code for _, code, _ in server.operations.declared()] if server.operations else [],
+        parameters={code for name in spec.RESOURCE_TYPES for code in spec.search_parameters(name)},
+    )
 
 
 class _Duties:
@@ -109,7 +121,7 @@ async def _vacuum_forever(server: Server) -> None:
         try:
             cleared = await server.store.vacuum(horizon)
         except Exception as error:
-            _log.error("vacuum failed", stack=stack(error))
+            _log.error("vacuum failed", trace=trace(error))
         else:
             _log.info("vacuum", versions=cleared)
 

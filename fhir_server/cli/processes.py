@@ -16,8 +16,10 @@ from fhir_server.http.worker import Worker
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.router import dispatch
 from fhir_server.observability import logs, metrics
+from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
+from fhir_server.storage.sql.store import SqlStore
 
 READY = """\
 FHIR server ready on {database} ({workers} worker{s})
@@ -64,7 +66,9 @@ def _worker(
 
     async def open_server() -> Server:
         store = await open_store(settings, writing=first or forward_socket is None)
-        return Server(store, settings)
+        if isinstance(store, SqlStore):
+            store.writer.group_sizes = metrics.write_group_committed
+        return Server(store, settings, served_operations(settings.canonical_base))
 
     def build(overloaded: Callable[[], bool]) -> Application:
         return create_app(

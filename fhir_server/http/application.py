@@ -16,7 +16,7 @@ from fhir_server.http.asgi import AsgiApplication, Receive, Scope, Send
 from fhir_server.http.base_url import FHIR_PREFIX
 from fhir_server.http.endpoint import FhirEndpoint
 from fhir_server.http.probes import Probes
-from fhir_server.observability.logs import stack
+from fhir_server.observability.logs import trace
 
 _FHIR_ROOT = FHIR_PREFIX.encode()
 _FHIR_BELOW = _FHIR_ROOT + b"/"
@@ -72,7 +72,7 @@ class Application:
         try:
             await self.start()
         except Exception as error:
-            _log.error("start-up failed", stack=stack(error))
+            _log.error("start-up failed", trace=trace(error))
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Protocol
 
+from fhir_server.http.header_values import name_and_parameters, quality
+
 LEAST_BYTES = 4096
 _COMPRESSIBLE = ("application/fhir+json", "application/json", "text/", "application/xml", "application/fhir+ndjson")
 
@@ -20,10 +22,8 @@ class _Compress(Protocol):
 @lru_cache(maxsize=256)
 def encoding_for(accept_encoding: str) -> str:
     """`zstd`, `gzip` or "" (leave as it is); zstd first when both are accepted (RFC 9110 section 12.5.3)."""
-    accepted: dict[str, bool] = {}
-    for item in accept_encoding.lower().split(","):
-        name, _, parameters = item.partition(";")
-        accepted[name.strip()] = not parameters.replace(" ", "").startswith("q=0") or "." in parameters
+    items = [name_and_parameters(item) for item in accept_encoding.split(",")]
+    accepted = {name: quality(parameters) > 0 for name, parameters in items}
     for name in ("zstd", "gzip"):
         if accepted.get(name, accepted.get("*", False)):
             return name

@@ -25,7 +25,7 @@ from fhir_server.http.target import decode_path, decode_query, refuse_long_targe
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.observability import metrics
 from fhir_server.observability.access_log import log_request
-from fhir_server.observability.logs import stack
+from fhir_server.observability.logs import trace
 from fhir_server.observability.route import route_of
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
@@ -84,7 +84,8 @@ class FhirEndpoint:
             interaction, route = route_of(method, request.path)
             metrics.request_finished(interaction, status, seconds)
             if self._access_log:
-                log_request(request_id, method, route, request.query, status, seconds, size)
+                known = method if method in _METHODS else "OTHER"
+                log_request(request_id, known, route, request.query, status, seconds, size)
 
     async def _answer(self, request: Request, request_id: str, scope: Scope, receive: Receive) -> tuple[Response, str]:
         """The response and the media type its JSON is sent as; every failure is an OperationOutcome."""
@@ -107,7 +108,7 @@ class FhirEndpoint:
         except (ClientDisconnectedError, GeneratorExit):
             raise
         except Exception as error:
-            _log.error("request failed", request_id=request_id, stack=stack(error))
+            _log.error("request failed", request_id=request_id, trace=trace(error))
             return internal_error(request_id), json_type
 
     def _read_target(self, request: Request, scope: Scope) -> None:

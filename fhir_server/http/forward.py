@@ -23,7 +23,7 @@ import structlog
 from fhir_server.errors import FhirError, Overloaded
 from fhir_server.http.endpoint import Dispatch, internal_error
 from fhir_server.interactions.exchange import Request, Response, Server
-from fhir_server.observability.logs import stack
+from fhir_server.observability.logs import trace
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -141,7 +141,7 @@ class ForwardedRequests:
             return
         except Exception as error:
             request_id = request.headers.get("x-request-id", "")
-            _log.error("request failed", request_id=request_id, stack=stack(error))
+            _log.error("request failed", request_id=request_id, trace=trace(error))
             await _send(writer, internal_error(request_id))
             return
         if isinstance(response.body, bytes):

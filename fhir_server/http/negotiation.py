@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fhir_server.errors import NotAcceptable, UnsupportedMediaType
+from fhir_server.http.header_values import name_and_parameters, quality
 from fhir_server.interactions.exchange import FHIR_JSON
 
 FORM = "application/x-www-form-urlencoded"
@@ -35,7 +36,7 @@ def response_type(accept: str, format_: str) -> str:
     best, best_quality = "", 0.0
     wrong_version = False
     for media_range in accept.split(","):
-        name, parameters = _parse(media_range)
+        name, parameters = name_and_parameters(media_range)
         if name in ("*/*", "application/*"):
             name = FHIR_JSON
         if name not in _JSON:
@@ -43,9 +44,9 @@ def response_type(accept: str, format_: str) -> str:
         if parameters.get("fhirversion", FHIR_VERSIONS[0]) not in FHIR_VERSIONS:
             wrong_version = True
             continue
-        quality = _quality(parameters.get("q", "1"))
-        if quality > best_quality:
-            best, best_quality = name, quality
+        wanted = quality(parameters)
+        if wanted > best_quality:
+            best, best_quality = name, wanted
     if best:
         return best
     if wrong_version:
@@ -56,7 +57,7 @@ def response_type(accept: str, format_: str) -> str:
 @lru_cache(maxsize=256)
 def wants_fhir(accept: str) -> bool:
     """Whether a Binary is asked for as a resource rather than as its content (R4 binary.html#rest)."""
-    return any(_parse(media_range)[0] in _JSON for media_range in accept.split(","))
+    return any(name_and_parameters(media_range)[0] in _JSON for media_range in accept.split(","))
 
 
 @lru_cache(maxsize=1024)
@@ -66,7 +67,7 @@ def check_content_type(content_type: str, allowed: tuple[str, ...]) -> None:
     Raises:
         UnsupportedMediaType: another media type, a charset other than UTF-8 or a FHIR version other than 4.0.
     """
-    name, parameters = _parse(content_type)
+    name, parameters = name_and_parameters(content_type)
     if name not in allowed:
         sent = f"Content-Type {name[:80]!r}" if name else "a body without Content-Type"
         raise UnsupportedMediaType(f"Cannot read {sent}. Send {' or '.join(allowed)}.")
@@ -90,25 +91,9 @@ def body_types(method: str, path: str) -> tuple[str, ...] | None:
 
 def _type_of_format(format_: str) -> str:
     # An unescaped "+" arrives as a space.
-    name, parameters = _parse(format_.replace("fhir json", "fhir+json"))
+    name, parameters = name_and_parameters(format_.replace("fhir json", "fhir+json"))
     if name not in _FORMATS:
         raise NotAcceptable(f"{_ONLY_JSON} Send _format=json or leave _format out.")
     if parameters.get("fhirversion", FHIR_VERSIONS[0]) not in FHIR_VERSIONS:
         raise NotAcceptable("This server speaks FHIR version 4.0 only.")
     return _FORMATS[name]
-
-
-def _parse(media_range: str) -> tuple[str, dict[str, str]]:
-    name, *rest = media_range.split(";")
-    parameters = {}
-    for parameter in rest:
-        key, _, value = parameter.partition("=")
-        parameters[key.strip().lower()] = value.strip().strip('"')
-    return name.strip().lower(), parameters
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -8,7 +8,7 @@ import structlog
 from fhir_server.errors import FhirError
 from fhir_server.http.asgi import Scope, Send
 from fhir_server.observability import metrics
-from fhir_server.observability.logs import stack
+from fhir_server.observability.logs import trace
 from fhir_server.storage.base import Store
 
 JSON = "application/json"
@@ -44,7 +44,7 @@ class Probes:
         except FhirError as error:
             return 503, {"status": "not ready", "reason": str(error)}
         except Exception as error:
-            _log.warning("store not ready", stack=stack(error))
+            _log.warning("store not ready", trace=trace(error))
             return 503, {"status": "not ready", "reason": "The store does not answer."}
         return 200, {"status": "ready"}
 

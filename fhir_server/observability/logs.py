@@ -33,7 +33,7 @@ def configure(level: str) -> None:
     root.setLevel(logging.WARNING)
 
 
-def stack(error: BaseException) -> list[str]:
+def trace(error: BaseException) -> list[str]:
     """Where `error` and its causes came from: `file:line function` per frame and the exception's type."""
     lines: list[str] = []
     seen: set[int] = set()
@@ -76,5 +76,5 @@ class _LibraryMessages(logging.Handler):
             "logger": record.name,
         }
         if record.exc_info and record.exc_info[1] is not None:
-            event["stack"] = stack(record.exc_info[1])
+            event["trace"] = trace(record.exc_info[1])
         standard_error.write(orjson.dumps(event) + b"\n")

@@ -1,4 +1,4 @@
-"""An application over a store that holds nothing and a dispatch that answers from a table."""
+"""Applications over a store that holds nothing, and dispatches that need none."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import httpx
 from fhir_server.app import create_app
 from fhir_server.errors import ResourceNotFound
 from fhir_server.http.application import Application
-from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.settings import Settings
 
-PATIENT = b'{"resourceType":"Patient","id":"p1","multipleBirthInteger":1,"extension":[{"url":"u","valueDecimal":1.50}]}'
+PATIENT = b'{"resourceType":"Patient","id":"p1","extension":[{"url":"u","valueDecimal":1.50}]}'
+BUNDLE = b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % b",".join([PATIENT] * 100)
 
 
 class EmptyStore:
@@ -39,8 +40,11 @@ class TableDispatch:
         self.requests: list[Request] = []
         self.answers: dict[str, Callable[[Request], Response]] = {
             "Patient/p1": lambda _: Response(200, PATIENT, {"ETag": 'W/"1"'}),
-            "Patient": lambda _: Response(200, b'{"resourceType":"Bundle","type":"searchset"}'),
-            "echo": lambda request: Response(200, request.body or b"{}"),
+            "Patient": lambda _: Response(200, BUNDLE),
+            "Patient/none": lambda _: Response(204),
+            "Binary/b1": lambda _: Response(200, b"<p>letter</p>", content_type="text/html"),
+            "Binary/b2": lambda _: Response(200, chunks(), content_type="application/pdf"),
+            "echo": lambda request: Response(200, request.body),
         }
 
     @property
@@ -64,17 +68,15 @@ class PidDispatch:
         if request.path == "pid":
             return Response(200, b'{"pid":%d}' % os.getpid())
         if request.path == "stream":
-            return Response(200, _chunks(), content_type="text/plain")
+            return Response(200, chunks(), content_type="text/plain")
         if request.path == "fault":
-            raise RuntimeError(f"a message quoting {request.query}")
+            raise RuntimeError(f"a message quoting {request.query} and {request.body!r}")
         if request.path == "refusal":
             raise ResourceNotFound("Nothing here.", expression="Patient.name")
-        return Response(
-            200, request.body or self.body, {"ETag": 'W/"1"', "Last-Modified": "Sun, 22 Nov 2026 10:00:00 GMT"}
-        )
+        return Response(200, request.body or self.body, {"ETag": 'W/"1"'}, FHIR_JSON)
 
 
-async def _chunks() -> AsyncIterator[bytes]:
+async def chunks() -> AsyncIterator[bytes]:
     for n in range(3):
         yield b"chunk %d;" % n
 
@@ -88,7 +90,9 @@ def application(dispatch: TableDispatch, store: EmptyStore | None = None, **sett
 
 async def client_of(app: Application) -> AsyncIterator[httpx.AsyncClient]:
     await app.start()
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
+    # A client that adds no headers of its own: each test says what it sends.
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        client.headers.clear()
         yield client
     await app.stop()

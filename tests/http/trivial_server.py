@@ -15,14 +15,13 @@ from fhir_server.http.application import Application
 from fhir_server.http.supervisor import Supervisor
 from fhir_server.http.worker import Worker
 from fhir_server.interactions.exchange import Server
-from fhir_server.observability import logs, metrics, vocabulary
+from fhir_server.observability import logs, metrics
 from fhir_server.settings import Settings
 from tests.http.trivial import EmptyStore, PidDispatch
 
 
 def main(workers: int, directory: Path, settings: Settings) -> int:
     logs.configure("info")
-    vocabulary.learn(resource_types=["Patient"])
     listener = socket.create_server(("127.0.0.1", 0))
 
     def ready() -> None:
