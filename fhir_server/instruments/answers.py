@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from fhir_server.errors import Issue
-from fhir_server.instruments.definition import AnswerKey, Instrument, Item
+from fhir_server.instruments.definition import AnswerKey, Exact, Instrument, Item
 
 _DIGITS = 18
 """R4 datatypes.html#decimal: implementations need not keep more."""
@@ -23,7 +23,7 @@ _DIGITS = 18
 class Answers:
     """`readings` may hold several scores for an item answered more than once: those are also issues."""
 
-    readings: dict[str, list[Fraction]] = field(default_factory=dict)
+    readings: dict[str, list[Exact]] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -78,6 +78,8 @@ def _read_item(instrument: Instrument, link_id: str, item: dict[str, Any], expre
             )
         )
         return
+    if not question.options:
+        return  # asked, but no part of any score
     given = [
         (answer, path)
         for answer, path in _objects(item, "answer", expression, [])
@@ -96,7 +98,7 @@ def _read_item(instrument: Instrument, link_id: str, item: dict[str, Any], expre
             answers.readings.setdefault(link_id, []).append(reading)
 
 
-def _read_answer(question: Item, answer: dict[str, Any], expression: str) -> Fraction | Issue:
+def _read_answer(question: Item, answer: dict[str, Any], expression: str) -> Exact | Issue:
     values = [key for key in answer if key.startswith("value")]
     if len(values) != 1:
         return Issue("structure", f"An answer of {question.link_id} has more than one value.", expression)
@@ -116,7 +118,7 @@ def _wrong_type(question: Item, kind: str, expression: str) -> Issue:
     return Issue("value", f"Item {question.link_id} is answered by {wanted}, not by {kind}.", expression)
 
 
-def _read_coding(question: Item, value: Any, expression: str) -> Fraction | Issue:
+def _read_coding(question: Item, value: Any, expression: str) -> Exact | Issue:
     if not isinstance(value, dict) or not isinstance(value.get("code"), str):
         return Issue(
             "required", f"The answer of {question.link_id} has no code; its display is not read.", f"{expression}.code"
@@ -125,7 +127,7 @@ def _read_coding(question: Item, value: Any, expression: str) -> Fraction | Issu
     return _option(question, ("coding", system if isinstance(system, str) else "", value["code"]), expression)
 
 
-def _read_integer(question: Item, value: Any, expression: str) -> Fraction | Issue:
+def _read_integer(question: Item, value: Any, expression: str) -> Exact | Issue:
     number = _number(value)
     if number is None or number.denominator != 1:
         return Issue("value", f"The answer of {question.link_id} is not a whole number.", expression)
@@ -140,7 +142,7 @@ def _number(value: Any) -> Fraction | None:
     return Fraction(number) if number.is_finite() and abs(number.adjusted()) < _DIGITS else None
 
 
-def _option(question: Item, key: AnswerKey, expression: str) -> Fraction | Issue:
+def _option(question: Item, key: AnswerKey, expression: str) -> Exact | Issue:
     score = question.options.get(key)
     if score is not None:
         return score

@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 
-from fhir_server.instruments.definition import Alert, AnswerKey, Band, Bands, Instrument, Item, MissingRule, Score
+from fhir_server.instruments.definition import Alert, AnswerKey, Band, Bands, Exact, Instrument, Item, MissingRule, Score
 
 ORDINAL_VALUE = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 SHIPPED_BASE = "https://fhir.example.org/msk"
@@ -110,14 +110,19 @@ def _item(item: dict[str, Any]) -> Item:
     return Item(item["linkId"], dict(_option(item["linkId"], option) for option in item.get("answerOption", [])))
 
 
-def _option(link_id: str, option: dict[str, Any]) -> tuple[AnswerKey, Fraction]:
+def _option(link_id: str, option: dict[str, Any]) -> tuple[AnswerKey, Exact]:
     if "valueInteger" in option:
-        return ("integer", "", str(option["valueInteger"])), Fraction(option["valueInteger"])
+        return ("integer", "", str(option["valueInteger"])), _exact(option["valueInteger"])
     coding = option["valueCoding"]
     for extension in coding.get("extension", []):
         if extension["url"] == ORDINAL_VALUE:
-            return ("coding", coding["system"], coding["code"]), Fraction(extension["valueDecimal"])
+            return ("coding", coding["system"], coding["code"]), _exact(extension["valueDecimal"])
     raise DefinitionError(f"questionnaire.json item {link_id}: option {coding['code']} has no ordinalValue")
+
+
+def _exact(number: int | Decimal) -> Exact:
+    fraction = Fraction(number)
+    return fraction.numerator if fraction.denominator == 1 else fraction
 
 
 def _score(score: dict[str, Any]) -> Score:
@@ -128,10 +133,10 @@ def _score(score: dict[str, Any]) -> Score:
         codings=tuple(score.get("codings", ())),
         items=tuple(score["items"]),
         aggregate=score["aggregate"],
-        multiply=Fraction(scale["multiply"]),
-        add=Fraction(scale["add"]),
-        low=Fraction(score["range"]["low"]),
-        high=Fraction(score["range"]["high"]),
+        multiply=_exact(scale["multiply"]),
+        add=_exact(scale["add"]),
+        low=_exact(score["range"]["low"]),
+        high=_exact(score["range"]["high"]),
         decimals=score["decimals"],
         unit=score["unit"],
         evidence=score["evidence"],
@@ -147,12 +152,12 @@ def _missing_rule(rule: dict[str, Any]) -> MissingRule | None:
 
 
 def _bands(bands: dict[str, Any]) -> Bands:
-    steps = tuple(Band(Fraction(step["from"]), step["code"], step["display"]) for step in bands["steps"])
+    steps = tuple(Band(_exact(step["from"]), step["code"], step["display"]) for step in bands["steps"])
     return Bands(steps, bands["evidence"], bands["source"])
 
 
 def _alert(alert: dict[str, Any]) -> Alert:
-    return Alert(alert["name"], alert["item"], Fraction(alert["above"]), alert["title"], alert["advice"])
+    return Alert(alert["name"], alert["item"], _exact(alert["above"]), alert["title"], alert["advice"])
 
 
 def _contradictions(

@@ -6,12 +6,11 @@ resources.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from fhir_server.instruments.definition import Instrument
+from fhir_server.instruments.definition import Exact, Instrument
 from fhir_server.instruments.scoring import AlertResult, ScoreResult, Scoring, as_decimal
 
 UCUM = "http://unitsofmeasure.org"
@@ -157,5 +156,5 @@ def _explanation(instrument: Instrument, result: ScoreResult) -> list[str]:
     return notes
 
 
-def _plain(value: Fraction) -> str:
+def _plain(value: Exact) -> str:
     return f"{as_decimal(value)}"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from fhir_server.errors import Issue
 from fhir_server.instruments.acceptance import refusals
 from fhir_server.instruments.answers import Answers, read_answers
-from fhir_server.instruments.definition import Alert, Band, Instrument, Score
+from fhir_server.instruments.definition import Alert, Band, Exact, Instrument, Score
 
 EXACT_DECIMALS = 6
 """Places kept of a value that no decimal can hold (33.818181...); integers and halves stay as they are."""
@@ -27,7 +27,7 @@ class ScoreResult:
     """Unrounded, but for EXACT_DECIMALS."""
     display: Decimal
     """Rounded half up to the score's decimals."""
-    answered: dict[str, Fraction]
+    answered: dict[str, Exact]
     imputed: tuple[str, ...]
     imputed_value: Decimal | None
     band: Band | None
@@ -84,12 +84,14 @@ def score_response(
     )
 
 
-def as_decimal(value: Fraction) -> Decimal:
+def as_decimal(value: Exact) -> Decimal:
     """`value` exactly where a decimal of EXACT_DECIMALS places can hold it, else rounded half up to them."""
+    if isinstance(value, int):
+        return Decimal(value)
     return round_half_up(value, EXACT_DECIMALS).normalize() + Decimal(0)
 
 
-def round_half_up(value: Fraction, decimals: int) -> Decimal:
+def round_half_up(value: Exact, decimals: int) -> Decimal:
     """Round to `decimals` places, halves away from zero: never banker's rounding."""
     shifted = abs(value) * 10**decimals
     whole = (2 * shifted.numerator + shifted.denominator) // (2 * shifted.denominator)
@@ -132,10 +134,10 @@ def _alerts(instrument: Instrument, answers: Answers, response: dict[str, Any]) 
             yield AlertResult(alert, as_decimal(highest))
 
 
-def _result(score: Score, readings: dict[str, Fraction], status: str, allow_unverified: bool) -> ScoreResult:
+def _result(score: Score, readings: dict[str, Exact], status: str, allow_unverified: bool) -> ScoreResult:
     answered = {link_id: readings[link_id] for link_id in score.items if link_id in readings}
     imputed = tuple(link_id for link_id in score.items if link_id not in answered)
-    mean = sum(answered.values(), Fraction(0)) / len(answered)
+    mean = Fraction(sum(answered.values())) / len(answered) if imputed else Fraction(0)
     value = score.value([answered.get(link_id, mean) for link_id in score.items])
     bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
     used = {score.evidence, *({bands.evidence} if bands else ())}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
-from uuid import uuid4
 
 from fhir_server.errors import BusinessRule
+from fhir_server.interactions.answer import location, version_headers
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Response
+from fhir_server.interactions.integrity import check_references
+from fhir_server.interactions.logical_id import new_id
 from fhir_server.model.dates import zone
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of, current
@@ -43,15 +45,18 @@ async def apply(call: OperationRequest) -> Response:
     await _check_patient(call, subject)
     applied = apply_pathway(pathway, await _activities(call, pathway), _context(call, subject, pathway))
     resources = [applied.care_plan, *applied.steps]
-    drafts = [prepare(resource, resource["id"]) for resource in resources]
+    drafts = [prepare(resource, resource["id"], fresh=True) for resource in resources]
+    made = frozenset(f"{draft.resource_type}/{draft.logical_id}" for draft in drafts)
 
     async def work(transaction: Transaction) -> StoredVersion:
+        for resource in resources:
+            await check_references(call.server, transaction, resource, made)
         stored = [await transaction.put(draft) for draft in drafts]
         return stored[0]
 
     care_plan = await call.server.store.write(call.scope, work)
-    location = f"{call.request.base_url}/CarePlan/{care_plan.logical_id}/_history/{care_plan.version_id}"
-    return Response(201, care_plan.body or b"", headers={"Location": location, "ETag": f'W/"{care_plan.version_id}"'})
+    headers = {**version_headers(care_plan), "Location": location(call.request, care_plan)}
+    return Response(201, care_plan.body or b"", headers)
 
 
 def _context(call: OperationRequest, subject: str, pathway: Pathway) -> Context:
@@ -64,7 +69,7 @@ def _context(call: OperationRequest, subject: str, pathway: Pathway) -> Context:
         subject=subject,
         anchors=anchors,
         now=now,
-        new_id=lambda: str(uuid4()),
+        new_id=new_id,
         canonical_base=settings.canonical_base,
         encounter=_reference(call, "encounter"),
         practitioner=_reference(call, "practitioner"),

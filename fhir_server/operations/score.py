@@ -14,13 +14,15 @@ from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAl
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.observation import derived_id, derived_uuid, flag, is_alert, observations
 from fhir_server.instruments.scoring import Scoring, score_response
+from fhir_server.interactions.answer import present
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.model.dates import zone
 from fhir_server.model.json import encode
 from fhir_server.operations.request import OperationRequest
-from fhir_server.operations.stored import content_of, current, required
+from fhir_server.operations.stored import content_of, current
 from fhir_server.storage.base import Transaction
+from fhir_server.validation import validate
 
 Json = dict[str, Any]
 
@@ -35,7 +37,7 @@ class _Stored:
 
 
 async def score(call: OperationRequest) -> Response:
-    """Raises BusinessRule (422) for a response that is not scored, ResourceNotFound and ResourceGone."""
+    """Raises BusinessRule (422) for a response that is not scored, InvalidResource, ResourceNotFound, ResourceGone."""
     if call.one("persist"):
         return await _score_and_store(call)
     response = await _response(call)
@@ -54,6 +56,7 @@ async def _response(call: OperationRequest) -> Json:
     if call.logical_id is None:
         if sent is None:
             raise InvalidResource("Send the QuestionnaireResponse, or call $score on a stored one.", code="required")
+        validate(sent)
         return sent
     if sent is not None:
         raise InvalidResource("response is for the type level: the response to score is the one in the URL.")
@@ -82,7 +85,7 @@ async def _store_scores(call: OperationRequest, transaction: Transaction) -> _St
     """Score the version the transaction sees and store what differs; alerts also when the scores are refused."""
     assert call.logical_id is not None
     version = await transaction.current("QuestionnaireResponse", call.logical_id)
-    response = content_of(required(version, "QuestionnaireResponse", call.logical_id))
+    response = content_of(present(version, "QuestionnaireResponse", call.logical_id))
     scoring = _score(call.server, response, call.one("questionnaire"))
     kept = _Stored(scoring, response)
     if not scoring.accepted:

@@ -63,7 +63,7 @@ def test_every_code_of_ours_exists(resource: dict[str, Any]) -> None:
     codings = [
         (coding["system"], coding["code"])
         for coding in objects({element: value for element, value in resource.items() if element != "meta"})
-        if coding.get("system", "").startswith(BASE) and "code" in coding
+        if str(coding.get("system", "")).startswith(BASE) and "code" in coding
     ]
     assert [coding for coding in codings if coding[1] not in CODES.get(coding[0], ())] == []
 
