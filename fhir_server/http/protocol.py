@@ -10,8 +10,47 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from fhir_server.errors import FhirError
 
+LONGEST_JOINED_BYTES = 65_536
+"""A larger body is sent after its head rather than copied to it."""
 MAX_HEAD_BYTES = 262_144
 """Longest request line and headers together; more is a 431 (RFC 6585 section 5)."""
+
+
+class _Transport:
+    """A transport that sends the head of an answer together with the start of its body: one system call, one packet."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._join(data), b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _join(self, data: bytes) -> bytes:
+        if len(data) > LONGEST_JOINED_BYTES:
+            self._transport.write(self._head)
+            return data
+        return self._head + data
 
 
 class FhirProtocol(HttpToolsProtocol):
@@ -21,6 +60,14 @@ class FhirProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.waiting_since: float | None = self.loop.time()
         self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport: Any = _Transport(transport)
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
