@@ -24,7 +24,7 @@ from benchmarks.floors import measure_floors
 from benchmarks.plans import search_plans
 from benchmarks.process import resident_bytes
 from benchmarks.report import ENGINES, markdown
-from benchmarks.workload import PAGE, Workload, search_targets, write_workload
+from benchmarks.workload import PAGE, Workload, plan_targets, search_targets, write_workload
 from tests.live_server import running_server
 
 
@@ -68,7 +68,7 @@ def measure_engine(
     analyse(url)
     size = size_bytes(url)
     rows = index_rows(url)
-    plans = search_plans(url, search_targets(workload)[0])
+    plans = search_plans(url, plan_targets(workload))
     started = time.perf_counter()
     with running_server(url, directory) as server:
         ready = time.perf_counter() - started

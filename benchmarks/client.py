@@ -12,10 +12,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing import get_context
+from typing import cast
 
 import uvloop
 
 HEAD_END = b"\r\n\r\n"
+LAST_ANSWER_SECONDS = 60
+"""A request unanswered for so long ends the measurement with an error."""
 
 
 @dataclass
@@ -54,8 +57,7 @@ class Connection(asyncio.Protocol):
         self.sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.send()
 
     def send(self) -> None:
@@ -124,7 +126,8 @@ async def _drive(port: int, requests: list[bytes], connections: int, seconds: fl
     made = await asyncio.gather(
         *(loop.create_connection(lambda: Connection(run), "127.0.0.1", port) for _ in range(connections))
     )
-    await asyncio.gather(*(protocol.done for _, protocol in made))
+    async with asyncio.timeout(seconds + LAST_ANSWER_SECONDS):
+        await asyncio.gather(*(protocol.done for _, protocol in made))
     return Load(time.perf_counter() - started, dict(run.statuses), sorted(run.latencies))
 
 

@@ -67,6 +67,21 @@ def search_targets(workload: Workload) -> list[str]:
     ]
 
 
+def plan_targets(workload: Workload) -> list[str]:
+    """One search of each main kind."""
+    patient = workload.searches[0][0]
+    return [
+        search_targets(workload)[0],
+        f"/fhir/Observation?patient={patient}",
+        "/fhir/Observation?code=http%3A%2F%2Floinc.org%7C718-7&_count=20",
+        "/fhir/Observation?date=ge2024-01-01&date=lt2024-02-01&_sort=date",
+        "/fhir/Patient?name=nu",
+        f"/fhir/Patient?identifier={quote('https://fhir.nhs.uk/Id/nhs-number|9990000018', safe='')}",
+        "/fhir/Task?status=requested&_sort=-_lastUpdated",
+        "/fhir/Observation?value-quantity=gt50&code=http%3A%2F%2Floinc.org%7C1988-5",
+    ]
+
+
 def searches(workload: Workload) -> list[bytes]:
     return [http_request("GET", target) for target in search_targets(workload)]
 
