@@ -161,10 +161,6 @@ class _Builder:
                 lines.append(f"{pad}if {value}.get({step.key!r}) == {step.value!r}:")
                 self._write(child, variable, depth + 1, lines)
                 return
-            case "extended":
-                lines.append(f"{pad}if any(e.get('url') == {step.key!r} for e in {value}.get('extension') or ()):")
-                self._write(child, variable, depth + 1, lines)
-                return
             case "one":
                 lines.append(f"{pad}{following} = {value}.get({step.key!r})")
             case "each":

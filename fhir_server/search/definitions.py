@@ -112,7 +112,12 @@ def _component(resource_type: str, part: spec.SearchComponent, contexts: tuple[P
         located = paths(expression, resource_type)
     else:
         located = list(dict.fromkeys(path for context in contexts for path in relative_paths(expression, context)))
-    return Component(part.code, part.type, tuple(_indexed(tuple(located), part.type)), starts_at_resource(expression))
+    # R4 has the two components of DocumentReference.relationship the wrong way round: the element decides.
+    for search_type in (part.type, "token", "reference"):
+        indexed = _indexed(tuple(located), search_type)
+        if indexed:
+            return Component(part.code, search_type, tuple(indexed), starts_at_resource(expression))
+    raise InvalidExpression(f"Search cannot index the component '{part.code}' of a composite.", code="not-supported")
 
 
 def _indexed(located: tuple[Path, ...], search_type: str) -> list[Path]:

@@ -11,7 +11,7 @@ from fhir_server.search.codegen import Walk, compile_walk
 from fhir_server.search.features import word, words
 from fhir_server.search.primary import primary_date
 from fhir_server.settings import Settings
-from fhir_server.storage.rows import IndexRows, parameter
+from fhir_server.storage.rows import NO_DATE, IndexRows, parameter
 
 DEFAULT_TIME_ZONE: str = Settings.model_fields["time_zone"].default
 
@@ -41,19 +41,23 @@ def _compiled(resource_type: str) -> tuple[Walk, int | None, int | None]:
 
 
 def _without_duplicates(rows: IndexRows) -> None:
-    rows.numbers = list(dict.fromkeys(rows.numbers))
-    rows.texts = list(dict.fromkeys(rows.texts))
-    rows.tokens = list(dict.fromkeys(rows.tokens))
+    numbers, texts, tokens = set(rows.numbers), set(rows.texts), set(rows.tokens)
+    if len(numbers) != len(rows.numbers):
+        rows.numbers = list(numbers)
+    if len(texts) != len(rows.texts):
+        rows.texts = list(texts)
+    if len(tokens) != len(rows.tokens):
+        rows.tokens = list(tokens)
     if len(rows.composites) > 1:
-        rows.composites = list(dict.fromkeys(rows.composites))
+        rows.composites = list(set(rows.composites))
     if rows.features:
-        rows.features = list(dict.fromkeys(rows.features))
+        rows.features = list(set(rows.features))
     if len(rows.compartments) > 1:
-        rows.compartments = list(dict.fromkeys(rows.compartments))
+        rows.compartments = list(set(rows.compartments))
 
 
 def _set_primary(rows: IndexRows, primary: int) -> None:
-    periods = [(v, w) for p, v, w in rows.numbers if p == primary]
-    if periods:
-        rows.k = min(low for low, _ in periods)
-        rows.k_high = max(high for _, high in periods)
+    for p, low, high in rows.numbers:
+        if p == primary:
+            rows.k = low if rows.k == NO_DATE else min(low, rows.k)
+            rows.k_high = max(high, rows.k_high)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from html import unescape
 
 from fhir_server.model.identity import hash64
 
+_TAG_OR_WORD = re.compile(r"<[^>]*>|([^\W_]+)")
 _TAG = re.compile(r"<[^>]*>")
-_WORD = re.compile(r"[^\W_]+")
 MOST_WORDS = 2000
 """Most different words indexed of one narrative."""
 
@@ -30,10 +31,13 @@ def trigrams(p: int, folded: str) -> tuple[int, ...]:
     return tuple(((x * _SPREAD_TRIGRAM + spread & _MASK) ^ _SIGN) - _SIGN for x in packed)
 
 
-def words(text: str) -> list[str]:
-    """The different words of a text or of XHTML, in their order, without case."""
-    plain = _TAG.sub(" ", text) if "<" in text else text
-    return list(dict.fromkeys(_WORD.findall(plain.casefold())))[:MOST_WORDS]
+def words(xhtml: str) -> list[str]:
+    """The different words of XHTML (or of plain text), in no order, without case."""
+    if "&" in xhtml:
+        xhtml = unescape(_TAG.sub(" ", xhtml)).replace("<", " ")
+    found = set(_TAG_OR_WORD.findall(xhtml.casefold()))
+    found.discard("")
+    return sorted(found)[:MOST_WORDS] if len(found) > MOST_WORDS else list(found)
 
 
 @lru_cache(maxsize=16384)

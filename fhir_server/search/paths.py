@@ -1,8 +1,7 @@
 """Search expressions as paths of plain dictionary steps, with R4's types resolved (R4 searchparameter.html, expression).
 
 R4's search expressions use a small part of FHIRPath: members, unions, `as`/`ofType`, `where` with an
-equality or `resolve() is`, `extension()`, `hasExtension()`, an index and one boolean test. Each
-becomes a `Path`: steps over the JSON and the type of the element at its end.
+equality or `resolve() is`, `extension()`, an index and one boolean test. Each becomes a `Path`: steps over the JSON and the type of the element at its end.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from fhir_server.search.elements import Element, children, root
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One move: kind `each` (all items of a list), `one` (a single value), `first`, `equal` or `extended`."""
+    """One move: kind `each` (all items of a list), `one` (a single value), `first` (of a list) or `equal` (a test)."""
 
     kind: str
     key: str
-    """The JSON key; for `equal` the key compared, for `extended` the URL of an extension that must be there."""
     value: str = ""
     """What `equal` compares with."""
 
@@ -86,6 +84,8 @@ def _starts_at(term: Expression, resource_type: str) -> bool:
     source = _source(term)
     while source is not None:
         term, source = source, _source(source)
+    if isinstance(term, External):
+        return term.name == "resource"
     # InsurancePlan.name is written `name | alias`, without the type in front.
     return isinstance(term, Member) and (
         term.name in (resource_type, "Resource", "DomainResource") or term.name[:1].islower()
@@ -133,8 +133,6 @@ def _where(path: Path, condition: Expression) -> Path:
             return replace(path, only=value)
         case Binary(operator="=", left=Member(source=None, name=name), right=Literal(kind="string", value=str(value))):
             return replace(path, steps=(*path.steps, Step("equal", name, value)))
-        case Call(source=None, name="hasExtension", arguments=(Literal(kind="string", value=str(url)),)):
-            return replace(path, steps=(*path.steps, Step("extended", url)))
     return _refuse(condition)[0]
 
 

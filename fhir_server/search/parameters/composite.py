@@ -81,17 +81,15 @@ def _tokens(component: Component, element: dict[str, Any], resource: dict[str, A
     ]
 
 
-def values(start: Any, steps: tuple[Step, ...]) -> Iterator[Any]:
+def values(start: Any, steps: tuple[Step, ...]) -> list[Any]:
     """The values at the end of plain `each` and `one` steps."""
-    if not steps:
-        yield start
-        return
-    found = start.get(steps[0].key)
-    if found is None:
-        return
-    for value in found if steps[0].kind == "each" else (found,):
-        if value is not None:
-            yield from values(value, steps[1:])
+    found = [start]
+    for step in steps:
+        below = [value.get(step.key) for value in found]
+        if step.kind == "each":
+            below = [value for many in below if many for value in many]
+        found = [value for value in below if value is not None]
+    return found
 
 
 def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.model.dates import OPEN_LOW
 from fhir_server.search.matching import Matching, any_of
 from fhir_server.search.parameters import date
 from fhir_server.storage.query import LastUpdatedRange, Predicate
@@ -19,7 +20,7 @@ def _moments(prefix: str, low: int, high: int) -> list[tuple[int | None, int | N
     """Alternatives of the moments (first, last millisecond): the bounds on the start and the end of a period of no width."""
     found = []
     for start_low, start_high, end_low, end_high in date.period_bounds(prefix, low, high):
-        lows = [bound for bound in (start_low, end_low) if bound is not None and bound != date.OPEN_LOW]
+        lows = [bound for bound in (start_low, end_low) if bound is not None and bound != OPEN_LOW]
         highs = [bound for bound in (start_high, end_high) if bound is not None]
         found.append((max(lows, default=None), min(highs, default=None)))
     return found

@@ -8,6 +8,7 @@ of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). Ranges ar
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.errors import InvalidSearch
@@ -53,8 +54,12 @@ def entries(quantity: dict[str, Any]) -> list[tuple[int, int, int]]:
     value = quantity.get("value")
     if value is None:
         return []
+    return _entries(value, quantity.get("system") or "", quantity.get("code") or "", quantity.get("unit") or "")
+
+
+@lru_cache(maxsize=16384)
+def _entries(value: Decimal | int | float, system: str, code: str, unit: str) -> list[tuple[int, int, int]]:
     v = number.ordered(value)
-    system, code, unit = quantity.get("system") or "", quantity.get("code") or "", quantity.get("unit") or ""
     if system == UCUM and code:
         base = canonical(value if isinstance(value, Decimal) else Decimal(str(value)), code)
         if base is not None:
@@ -73,7 +78,7 @@ def match(definition: Definition, values: tuple[str, ...], matching: Matching) -
             for source in definition.sources:
                 parts.append(_all_of([_number_range(source.p, bound) for bound in alternatives]))
                 if ranged:
-                    parts.append(_all_of([_extent(source.p, bound) for bound in alternatives]))
+                    parts.append(_all_of([_extent(source.p, bound, value[:2]) for bound in alternatives]))
     return any_of(parts)
 
 
@@ -86,11 +91,14 @@ def _number_range(p: int, bound: tuple[int, Bound]) -> Predicate:
     return NumberRange(p + variant, low, high, w)
 
 
-def _extent(p: int, bound: tuple[int, Bound]) -> Predicate:
-    """A bound on both ends at once holds the extent whole; a bound on one end, the part of it beyond."""
+def _extent(p: int, bound: tuple[int, Bound], prefix: str) -> Predicate:
+    """The extent of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
+
+    eq holds the whole extent, sa and eb want all of it beyond the value, the others some of it.
+    """
     variant, (low, high, w) = bound
     unit = None if w is None else (w,)
-    if low is not None and high is not None:
+    if prefix in ("sa", "eb") or (low is not None and high is not None and prefix != "ap"):
         return CompositeMatch(p + variant, a=unit, b_low=low, c_high=high)
     return CompositeMatch(p + variant, a=unit, b_high=high, c_low=low)
 
