@@ -15,7 +15,6 @@ from typing import Any
 
 from fhir_server import content_files
 from fhir_server.demo import FIRST_PATIENT, demo_resources
-from fhir_server.instruments.loading import SHIPPED_BASE
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
@@ -82,7 +81,7 @@ def _read_files(canonical_base: str) -> Iterator[dict[str, Any]]:
     root = content_files.root()
     for pattern in FILES:
         for path in sorted(root.glob(pattern)):
-            text = path.read_text(encoding="utf-8").replace(SHIPPED_BASE, canonical_base)
+            text = path.read_text(encoding="utf-8").replace(content_files.SHIPPED_BASE, canonical_base)
             yield parse(text.encode(), max_depth=_DEEPEST)
 
 

@@ -17,11 +17,20 @@ from typing import Any
 
 import jsonschema
 
-from fhir_server.instruments.definition import Alert, AnswerKey, Band, Bands, Exact, Instrument, Item, MissingRule, Score
+from fhir_server.content_files import SHIPPED_BASE
+from fhir_server.instruments.definition import (
+    Alert,
+    AnswerKey,
+    Band,
+    Bands,
+    Exact,
+    Instrument,
+    Item,
+    MissingRule,
+    Score,
+)
 
 ORDINAL_VALUE = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
-SHIPPED_BASE = "https://fhir.example.org/msk"
-"""Canonical base as written in the content folders; a setting replaces it at load."""
 
 
 class DefinitionError(Exception):

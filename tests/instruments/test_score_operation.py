@@ -1,0 +1,244 @@
+"""$score called on a server: what it answers, refuses and stores. Both engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_server.errors import FhirError
+from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.model.json import encode, parse
+from fhir_server.operations.registry import OperationRegistry, operation
+from fhir_server.operations.score import score
+from fhir_server.storage.base import StoredVersion, Transaction
+from fhir_server.storage.query import Query
+from fhir_server.storage.scope import ALL
+from tests.instruments.responses import BASE, response
+
+BASE_URL = "http://test.example/fhir"
+REGISTRY = OperationRegistry((operation("OperationDefinition-QuestionnaireResponse-score.json", score),))
+PERSIST = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}
+
+
+async def call(
+    server: Server,
+    logical_id: str | None,
+    body: Any = None,
+    method: str = "POST",
+    query: tuple[tuple[str, str], ...] = (),
+) -> Response:
+    request = Request(method, "", list(query), {}, b"" if body is None else encode(body), base_url=BASE_URL)
+    level = "type" if logical_id is None else "instance"
+    return await REGISTRY.invoke(server, request, level, "QuestionnaireResponse", logical_id, None, "score")
+
+
+async def refusal(server: Server, logical_id: str | None, body: Any = None, **how: Any) -> FhirError:
+    with pytest.raises(FhirError) as refused:
+        await call(server, logical_id, body, **how)
+    return refused.value
+
+
+async def store(server: Server, body: dict[str, Any], logical_id: str = "r-1") -> None:
+    draft = prepare(dict(body), logical_id)
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.put(draft)
+
+    await server.store.write(ALL, work)
+
+
+async def all_of(server: Server, resource_type: str) -> list[StoredVersion]:
+    return (await server.store.search(ALL, Query(resource_type, count=100))).matches
+
+
+def parts(answer: Response) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The Observations and the issues of the outcome."""
+    assert isinstance(answer.body, bytes)
+    bundle, outcome = (part["resource"] for part in parse(answer.body, max_depth=100)["parameter"])
+    assert (bundle["type"], outcome["resourceType"]) == ("collection", "OperationOutcome")
+    return [entry["resource"] for entry in bundle["entry"]], outcome["issue"]
+
+
+async def test_a_stored_response(server: Server) -> None:
+    await store(
+        server,
+        response(
+            "oks",
+            [4, 3, 2, 1, 0, 4, 3, 2, 1, 0, 4, 3],
+            basedOn=[{"reference": "CarePlan/c-1"}],
+            source={"reference": "RelatedPerson/carer"},
+            extension=[
+                {"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "baseline"},
+                {"url": "https://example.org/other", "valueCode": "x"},
+            ],
+        ),
+    )
+    (total,), issues = parts(await call(server, "r-1", method="GET"))
+    assert total["code"]["coding"][0] == {
+        "system": f"{BASE}/CodeSystem/msk-score",
+        "code": "oks.total",
+        "display": "Oxford Knee Score total",
+    }
+    assert total["valueQuantity"] == {
+        "value": 27,
+        "unit": "score",
+        "system": "http://unitsofmeasure.org",
+        "code": "{score}",
+    }
+    assert total["status"] == "final"
+    assert total["category"][0]["coding"][0]["code"] == "survey"
+    assert total["subject"] == {"reference": "Patient/p-1"}
+    assert total["effectiveDateTime"] == "2026-03-01T09:30:00Z"
+    assert total["derivedFrom"] == [{"reference": "QuestionnaireResponse/r-1"}]
+    assert total["basedOn"] == [{"reference": "CarePlan/c-1"}]
+    assert total["performer"] == [{"reference": "RelatedPerson/carer"}]
+    assert total["extension"] == [{"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "baseline"}]
+    assert (total["referenceRange"][0]["low"]["value"], total["referenceRange"][0]["high"]["value"]) == (0, 48)
+    assert total["method"]["coding"][0]["code"] == "oks-sum-0-48-1.0.0"
+    assert "q1 = 4, q2 = 3" in total["note"][1]["text"]
+    assert "secondary" in total["note"][2]["text"]
+    assert "interpretation" not in total
+    assert [issue["severity"] for issue in issues][:2] == ["warning", "information"]
+    assert await all_of(server, "Observation") == []
+
+
+async def test_a_band_and_a_loinc_code(server: Server) -> None:
+    (total,), _ = parts(await call(server, None, response("phq-9", [3, 3, 3, 1, 0, 0, 0, 0, 0])))
+    assert total["interpretation"][0]["coding"][0]["code"] == "phq-9.moderate"
+    assert {"system": "http://loinc.org", "code": "44261-6"} in total["code"]["coding"]
+    assert "derivedFrom" not in total
+
+
+async def test_an_inline_response_must_be_valid(server: Server) -> None:
+    refused = await refusal(server, None, response("oks", [4] * 12, authored="then"))
+    assert refused.status == 400
+
+
+async def test_unverified_rules_need_the_setting(server: Server) -> None:
+    body = response("oks", [3] * 10 + [None, None])
+    refused = await refusal(server, None, body)
+    assert (refused.status, [issue.code for issue in refused.issues]) == (422, ["required", "required"])
+    server.settings.score_unverified = "allow"
+    (total,), issues = parts(await call(server, None, body))
+    assert (total["status"], total["valueQuantity"]["value"]) == ("preliminary", 36)
+    assert total["interpretation"][0]["coding"][0]["code"] == "oks.mild"
+    assert "incomplete" in [issue["code"] for issue in issues]
+
+
+async def test_storing_is_idempotent(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    (first,), _ = parts(await call(server, "r-1", PERSIST))
+    (again,), _ = parts(await call(server, "r-1", PERSIST))
+    (stored,) = await all_of(server, "Observation")
+    assert (stored.version_id, stored.logical_id) == (1, first["id"])
+    assert again == first == parse(stored.body or b"", max_depth=100)
+
+
+async def test_an_amended_response_amends_its_score(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    await call(server, "r-1", PERSIST)
+    await store(server, response("oks", [4] * 11 + [3], status="amended"))
+    (amended,), _ = parts(await call(server, "r-1", PERSIST))
+    (stored,) = await all_of(server, "Observation")
+    assert stored.version_id == 2
+    assert (amended["status"], amended["valueQuantity"]["value"]) == ("amended", 47)
+
+
+async def test_two_responses_have_two_scores(server: Server) -> None:
+    for logical_id in ("r-1", "r-2"):
+        await store(server, response("oks", [4] * 12), logical_id)
+        await call(server, logical_id, PERSIST)
+    assert len(await all_of(server, "Observation")) == 2
+
+
+async def test_item_9_stores_an_alert_and_a_flag(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 8 + [1]))
+    (total, alert), issues = parts(await call(server, "r-1", PERSIST))
+    assert (total["valueQuantity"]["value"], alert["valueInteger"]) == (1, 1)
+    assert alert["code"]["coding"][0]["code"] == "phq-9.item9"
+    assert issues[0]["severity"] == "warning"
+    (flag,) = [parse(version.body or b"", max_depth=100) for version in await all_of(server, "Flag")]
+    assert (flag["status"], flag["subject"]) == ("active", {"reference": "Patient/p-1"})
+    assert flag["extension"][0]["valueReference"] == {"reference": f"Observation/{alert['id']}"}
+
+
+async def test_the_alert_is_stored_when_the_score_is_refused(server: Server) -> None:
+    await store(server, response("phq-9", [None] * 8 + [2]))
+    refused = await refusal(server, "r-1", PERSIST)
+    assert refused.status == 422
+    (alert,) = await all_of(server, "Observation")
+    (flag,) = await all_of(server, "Flag")
+    assert f"Observation/{alert.logical_id}" in refused.issues[-1].diagnostics
+    assert [issue.severity for issue in refused.issues] == ["error"] * 8 + ["warning", "information"]
+    assert flag.version_id == 1
+
+
+async def test_a_closed_flag_stays_closed(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 8 + [1]))
+    await call(server, "r-1", PERSIST)
+    (flag,) = await all_of(server, "Flag")
+    await store(server, {**parse(flag.body or b"", max_depth=100), "status": "inactive"}, flag.logical_id)
+    await call(server, "r-1", PERSIST)
+    (flag,) = await all_of(server, "Flag")
+    assert (flag.version_id, parse(flag.body or b"", max_depth=100)["status"]) == (2, "inactive")
+
+
+async def test_a_response_in_error_stores_nothing(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 8 + [1], status="entered-in-error"))
+    assert (await refusal(server, "r-1", PERSIST)).status == 422
+    assert await all_of(server, "Observation") == await all_of(server, "Flag") == []
+
+
+async def test_get_never_stores(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    refused = await refusal(server, "r-1", method="GET", query=(("persist", "true"),))
+    assert (refused.status, refused.headers["Allow"]) == (405, "POST")
+
+
+async def test_an_inline_response_is_not_persisted(server: Server) -> None:
+    given = [{"name": "response", "resource": response("oks", [4] * 12)}, *PERSIST["parameter"]]
+    refused = await refusal(server, None, {"resourceType": "Parameters", "parameter": given})
+    assert refused.status == 422
+
+
+async def test_the_questionnaire_may_be_named_by_the_caller(server: Server) -> None:
+    body = response("oks", [4] * 12)
+    del body["questionnaire"]
+    canonical = f"{BASE}/Questionnaire/oks|1.0.0-neutral"
+    given = [{"name": "response", "resource": body}, {"name": "questionnaire", "valueCanonical": canonical}]
+    (total,), _ = parts(await call(server, None, {"resourceType": "Parameters", "parameter": given}))
+    assert total["valueQuantity"]["value"] == 48
+
+
+async def test_the_questionnaire_cannot_be_replaced(server: Server) -> None:
+    await store(server, response("oks", [3] * 12))
+    canonical = f"{BASE}/Questionnaire/phq-9|1.0.0-neutral"
+    refused = await refusal(server, "r-1", method="GET", query=(("questionnaire", canonical),))
+    assert (refused.status, refused.issues[0].expression) == (422, "QuestionnaireResponse.questionnaire")
+
+
+@pytest.mark.parametrize("questionnaire", [None, "https://example.org/Questionnaire/other|1"])
+async def test_a_questionnaire_without_a_definition(server: Server, questionnaire: str | None) -> None:
+    body = response("oks", [4] * 12)
+    del body["questionnaire"]
+    await store(server, {**body, **({"questionnaire": questionnaire} if questionnaire else {})})
+    refused = await refusal(server, "r-1", method="GET")
+    assert (refused.status, refused.issues[0].expression) == (422, "QuestionnaireResponse.questionnaire")
+
+
+async def test_a_response_that_is_not_here(server: Server) -> None:
+    assert (await refusal(server, "nobody", method="GET")).status == 404
+    assert (await refusal(server, "nobody", PERSIST)).status == 404
+
+
+async def test_a_deleted_response(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.delete("QuestionnaireResponse", "r-1")
+
+    await server.store.write(ALL, work)
+    assert (await refusal(server, "r-1", method="GET")).status == 410
+    assert (await refusal(server, "r-1", PERSIST)).status == 410
