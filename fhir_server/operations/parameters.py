@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
-from fhir_server.errors import InvalidResource, UnparseableBody, UnsupportedMediaType
+from fhir_server.errors import InvalidResource, UnsupportedMediaType
 from fhir_server.interactions.exchange import Request
+from fhir_server.model import json
 from fhir_server.operations.definition import Definition, InParameter
+from fhir_server.validation import issues
 
 _OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
 """R4 http.html#parameters: these shape the answer of any interaction and are read by the HTTP edge."""
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-def read_parameters(definition: Definition, request: Request) -> dict[str, list[Any]]:
-    """The values of `request` by parameter name.
+def read_parameters(definition: Definition, request: Request, max_depth: int) -> dict[str, list[Any]]:
+    """The values of `request` by parameter name; JSON nested deeper than `max_depth` is refused.
 
-    Raises InvalidResource (400) naming the parameter, UnsupportedMediaType (415) for a form.
+    Raises InvalidResource (400) naming the parameter, UnsupportedMediaType (415) for a form, UnparseableBody.
     """
-    parts = [*_query_parts(definition, request), *_body_parts(definition, request)]
+    parts = [*_query_parts(definition, request), *_body_parts(definition, request, max_depth)]
     values: dict[str, list[Any]] = {}
     for part, expression in parts:
         parameter = _declared(definition, part, expression)
@@ -57,8 +57,8 @@ def _query_parts(definition: Definition, request: Request) -> Iterator[Part]:
         yield {"name": name, _value_element(parameter): _from_text(parameter, text)}, None
 
 
-def _body_parts(definition: Definition, request: Request) -> Iterator[Part]:
-    body = _body(request)
+def _body_parts(definition: Definition, request: Request, max_depth: int) -> Iterator[Part]:
+    body = _body(request, max_depth)
     if body is None:
         return
     resource_type = body.get("resourceType")
@@ -74,21 +74,13 @@ def _body_parts(definition: Definition, request: Request) -> Iterator[Part]:
     yield {"name": parameter.name, "resource": body}, None
 
 
-def _body(request: Request) -> dict[str, Any] | None:
+def _body(request: Request, max_depth: int) -> dict[str, Any] | None:
     """The resource sent, None when there is none."""
     if request.resource is not None:
         return request.resource
     if (request.header("content-type") or "").partition(";")[0].strip().lower() in _FORMS:
         raise UnsupportedMediaType("Operations take no forms. POST a Parameters resource as application/fhir+json.")
-    if not request.body:
-        return None
-    try:
-        body = _decode(request.body)
-    except msgspec.DecodeError as error:
-        raise UnparseableBody(f"The body is not JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise UnparseableBody("The body is not a resource: send a Parameters resource.")
-    return body
+    return json.parse(request.body, max_depth=max_depth) if request.body else None
 
 
 def _declared(definition: Definition, part: dict[str, Any], expression: str | None) -> InParameter:
@@ -124,6 +116,7 @@ def _value(parameter: InParameter, part: dict[str, Any], expression: str | None)
         return _resource(parameter, part["resource"], expression)
     element = _value_element(parameter)
     if element in part:
+        _check_value(parameter, part, expression)
         return part[element]
     given = next((key for key in part if key.startswith("value")), "no value")
     wanted = "resource" if parameter.takes(parameter.type) and not parameter.is_primitive else element
@@ -131,6 +124,24 @@ def _value(parameter: InParameter, part: dict[str, Any], expression: str | None)
         f"Parameter {parameter.name} is of type {parameter.type}: send it as {wanted}, not as {given}.",
         expression=expression,
     )
+
+
+def _check_value(parameter: InParameter, part: dict[str, Any], expression: str | None) -> None:
+    """Refuse what is not a value of the parameter's type, as a Parameters resource with just this part would be."""
+    found = issues({"resourceType": "Parameters", "parameter": [part]})
+    if found:
+        place = "Parameters.parameter[0]"
+        raise InvalidResource(
+            f"Parameter {parameter.name} is not a valid {parameter.type}.",
+            issues=[
+                replace(
+                    issue,
+                    diagnostics=f"Parameter {parameter.name}: {issue.diagnostics}",
+                    expression=issue.expression.replace(place, expression) if expression and issue.expression else None,
+                )
+                for issue in found
+            ],
+        )
 
 
 def _resource(parameter: InParameter, resource: Any, expression: str | None) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class OperationRegistry:
         definition = known.definition
         if request.method not in definition.methods:
             raise _wrong_method(definition, request.method)
-        parameters = read_parameters(definition, request)
+        parameters = read_parameters(definition, request, server.settings.max_json_depth)
         return await known.handler(
             OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)
         )

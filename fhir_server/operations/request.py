@@ -14,7 +14,10 @@ from fhir_server.storage.scope import Scope
 
 @dataclass(slots=True)
 class OperationRequest:
-    """One call. A value is a str, bool, int or Decimal for a primitive type, a dict for a data type or resource."""
+    """One call. A value is a str, bool, int or Decimal for a primitive type, a dict for a data type or resource.
+
+    Values of primitive types and data types are valid; a resource is as sent, and the operation validates it.
+    """
 
     server: Server
     request: Request
@@ -28,6 +31,13 @@ class OperationRequest:
     @property
     def scope(self) -> Scope:
         return self.request.scope
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Resource type and logical id of a call at the instance level."""
+        assert self.resource_type is not None
+        assert self.logical_id is not None
+        return self.resource_type, self.logical_id
 
     def one(self, name: str) -> Any | None:
         """The value of a parameter that has at most one."""

@@ -11,8 +11,10 @@ from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.request import OperationRequest
+from fhir_server.settings import Settings
+from fhir_server.storage.base import Store
 
-NO_SERVER = cast(Server, None)
+NO_STORE = Server(cast(Store, None), Settings(content=False))
 
 
 class Recorder:
@@ -57,7 +59,7 @@ async def invoke(
 ) -> Response:
     request = Request(method, "", query or [], headers or {}, msgspec.json.encode(body) if body is not None else b"")
     logical_id = "1" if level == "instance" else None
-    return await registry.invoke(NO_SERVER, request, level, resource_type, logical_id, version_id, code)
+    return await registry.invoke(NO_STORE, request, level, resource_type, logical_id, version_id, code)
 
 
 def parameters(*parts: dict[str, Any]) -> dict[str, Any]:

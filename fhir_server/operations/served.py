@@ -1,0 +1,27 @@
+"""Every operation this server offers, one line each."""
+
+from __future__ import annotations
+
+from fhir_server.operations.apply import apply
+from fhir_server.operations.everything import everything
+from fhir_server.operations.meta import meta, meta_add, meta_delete
+from fhir_server.operations.purge import purge
+from fhir_server.operations.registry import OperationRegistry, operation
+from fhir_server.operations.score import score
+from fhir_server.operations.validate import validate
+
+OPERATIONS = (
+    operation("OperationDefinition-Patient-everything.json", everything),
+    operation("OperationDefinition-PlanDefinition-apply.json", apply),
+    operation("OperationDefinition-QuestionnaireResponse-score.json", score),
+    operation("OperationDefinition-Resource-meta.json", meta, versioned=True),
+    operation("OperationDefinition-Resource-meta-add.json", meta_add),
+    operation("OperationDefinition-Resource-meta-delete.json", meta_delete),
+    operation("OperationDefinition-Resource-purge.json", purge),
+    operation("OperationDefinition-Resource-validate.json", validate),
+)
+
+
+def served_operations(canonical_base: str) -> OperationRegistry:
+    """The registry of all of them, their definitions under `canonical_base`."""
+    return OperationRegistry(OPERATIONS, canonical_base)
