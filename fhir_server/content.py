@@ -8,6 +8,7 @@ alone (docs/content.md).
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,8 +24,6 @@ from fhir_server.storage.scope import ALL
 
 FILES = ("profiles/**/*.json", "terminology/*.json", "questionnaires/*/questionnaire.json")
 """Where the resources are, below the content root."""
-
-_DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _read_files(canonical_base: str) -> Iterator[dict[str, Any]]:
     for pattern in FILES:
         for path in sorted(root.glob(pattern)):
             text = path.read_text(encoding="utf-8").replace(content_files.SHIPPED_BASE, canonical_base)
-            yield parse(text.encode(), max_depth=_DEEPEST)
+            yield parse(text.encode(), max_depth=sys.maxsize)
 
 
 def _tagged(resource: dict[str, Any], canonical_base: str) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def _state(stored: StoredVersion | None, shipped: dict[str, Any]) -> str:
         return "missing"
     if stored.body is None:
         return "local"
-    content = parse(stored.body, max_depth=_DEEPEST)
+    content = parse(stored.body, max_depth=sys.maxsize)
     was_shipped = _shipped_fingerprint(content)
     if was_shipped is None or was_shipped != fingerprint(content):
         return "local"

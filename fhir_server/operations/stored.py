@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from fhir_server.interactions.answer import present
@@ -9,8 +10,8 @@ from fhir_server.model.json import parse
 from fhir_server.operations.request import OperationRequest
 from fhir_server.storage.base import StoredVersion
 
-DEEPEST = 200
-"""What was stored was within the limit of its time, which is never above this (settings.max_json_depth)."""
+ANY_DEPTH = sys.maxsize
+"""What was stored had its depth checked when it came in, which costs milliseconds for a large resource."""
 
 
 async def current(call: OperationRequest, resource_type: str, logical_id: str) -> dict[str, Any]:
@@ -22,4 +23,4 @@ async def current(call: OperationRequest, resource_type: str, logical_id: str) -
 def content_of(version: StoredVersion) -> dict[str, Any]:
     """The resource of a version that is no deletion, its decimals kept."""
     assert version.body is not None
-    return parse(version.body, max_depth=DEEPEST)
+    return parse(version.body, max_depth=ANY_DEPTH)
