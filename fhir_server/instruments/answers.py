@@ -6,7 +6,6 @@ display or position.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -24,129 +23,123 @@ class Answers:
     """`readings` may hold several scores for an item answered more than once: those are also issues."""
 
     readings: dict[str, list[Exact]] = field(default_factory=dict)
+    """By linkId; an item whose answer cannot be read is there without a score, one not answered is not there."""
     issues: list[Issue] = field(default_factory=list)
 
 
 def read_answers(instrument: Instrument, response: dict[str, Any]) -> Answers:
     """Collect the item scores of `response`; an item that cannot be read becomes an issue, never a zero."""
-    answers = Answers()
-    seen: set[str] = set()
-    for item, expression in _walk(response, "QuestionnaireResponse", answers.issues):
+    reader = _Reader(instrument)
+    reader.read_items(response, "QuestionnaireResponse")
+    return reader.answers
+
+
+class _Unreadable(Exception):
+    """An answer that gives no score: issue code, diagnostics and where below the answer."""
+
+    def __init__(self, code: str, diagnostics: str, below: str = ".value") -> None:
+        super().__init__(code, diagnostics, below)
+        self.code = code
+        self.diagnostics = diagnostics
+        self.below = below
+
+
+class _Reader:
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self._seen: set[str] = set()
+        self.answers = Answers()
+
+    def read_items(self, parent: dict[str, Any], expression: str) -> None:
+        """Every item below `parent`, depth first: items of groups and items of answers alike."""
+        for index, item in enumerate(self._objects(parent, "item", expression)):
+            path = f"{expression}.item[{index}]"
+            self._read_item(item, path)
+            if "item" in item:
+                self.read_items(item, path)
+
+    def _objects(self, parent: dict[str, Any], name: str, expression: str) -> list[dict[str, Any]]:
+        elements = parent.get(name, [])
+        if isinstance(elements, list) and all(isinstance(element, dict) for element in elements):
+            return elements
+        self._refuse("structure", f"{name} is not a list of objects.", f"{expression}.{name}")
+        return []
+
+    def _refuse(self, code: str, diagnostics: str, expression: str) -> None:
+        self.answers.issues.append(Issue(code, diagnostics, expression))
+
+    def _read_item(self, item: dict[str, Any], path: str) -> None:
         link_id = item.get("linkId")
+        answers = self._objects(item, "answer", path)
         if not isinstance(link_id, str):
-            answers.issues.append(Issue("required", "An item has no linkId.", f"{expression}.linkId"))
-            continue
-        if link_id in seen:
-            answers.issues.append(
-                Issue("duplicate", f"Item {link_id} occurs more than once: send it once.", expression)
-            )
-        seen.add(link_id)
-        _read_item(instrument, link_id, item, expression, answers)
-    return answers
-
-
-def _walk(parent: dict[str, Any], expression: str, issues: list[Issue]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every item below `parent`, depth first: items of groups and items of answers alike."""
-    for item, path in _objects(parent, "item", expression, issues):
-        yield item, path
-        yield from _walk(item, path, issues)
-        for answer, answer_path in _objects(item, "answer", path, issues):
-            yield from _walk(answer, answer_path, issues)
-
-
-def _objects(
-    parent: dict[str, Any], name: str, expression: str, issues: list[Issue]
-) -> Iterator[tuple[dict[str, Any], str]]:
-    elements = parent.get(name, [])
-    if not isinstance(elements, list):
-        issues.append(Issue("structure", f"{name} is not a list.", f"{expression}.{name}"))
-        return
-    for index, element in enumerate(elements):
-        path = f"{expression}.{name}[{index}]"
-        if isinstance(element, dict):
-            yield element, path
+            self._refuse("required", "An item has no linkId.", f"{path}.linkId")
+        elif link_id not in self._instrument.items:
+            known = self._instrument.canonical
+            self._refuse("not-found", f"Questionnaire {known} has no question {link_id}.", f"{path}.linkId")
         else:
-            issues.append(Issue("structure", f"{name} holds something that is not an object.", path))
+            if link_id in self._seen:
+                self._refuse("duplicate", f"Item {link_id} occurs more than once: send it once.", path)
+            self._seen.add(link_id)
+            self._read_answers(self._instrument.items[link_id], answers, path)
+        for index, answer in enumerate(answers):
+            if "item" in answer:
+                self.read_items(answer, f"{path}.answer[{index}]")
+
+    def _read_answers(self, question: Item, answers: list[dict[str, Any]], path: str) -> None:
+        if not question.options:
+            return  # asked, but no part of any score
+        answered = 0
+        for index, answer in enumerate(answers):
+            values = [key for key in answer if key.startswith("value")]
+            if not values:
+                continue
+            answered += 1
+            readings = self.answers.readings.setdefault(question.link_id, [])
+            try:
+                readings.append(_read_answer(question, answer, values))
+            except _Unreadable as unreadable:
+                self._refuse(unreadable.code, unreadable.diagnostics, f"{path}.answer[{index}]{unreadable.below}")
+        if answered > 1:
+            text = f"Item {question.link_id} has {answered} answers but takes one."
+            self._refuse("duplicate", text, f"{path}.answer")
 
 
-def _read_item(instrument: Instrument, link_id: str, item: dict[str, Any], expression: str, answers: Answers) -> None:
-    question = instrument.items.get(link_id)
-    if question is None:
-        answers.issues.append(
-            Issue(
-                "not-found", f"Questionnaire {instrument.canonical} has no question {link_id}.", f"{expression}.linkId"
-            )
-        )
-        return
-    if not question.options:
-        return  # asked, but no part of any score
-    given = [
-        (answer, path)
-        for answer, path in _objects(item, "answer", expression, [])
-        if any(key.startswith("value") for key in answer)
-    ]
-    if len(given) > 1:
-        answers.issues.append(
-            Issue("duplicate", f"Item {link_id} has {len(given)} answers but takes one.", f"{expression}.answer")
-        )
-    for answer, path in given:
-        reading = _read_answer(question, answer, path)
-        if isinstance(reading, Issue):
-            answers.issues.append(reading)
-            answers.readings.setdefault(link_id, [])
-        else:
-            answers.readings.setdefault(link_id, []).append(reading)
-
-
-def _read_answer(question: Item, answer: dict[str, Any], expression: str) -> Exact | Issue:
-    values = [key for key in answer if key.startswith("value")]
-    if len(values) != 1:
-        return Issue("structure", f"An answer of {question.link_id} has more than one value.", expression)
+def _read_answer(question: Item, answer: dict[str, Any], values: list[str]) -> Exact:
+    """The item score of `answer`. Raises _Unreadable."""
+    if len(values) > 1:
+        raise _Unreadable("structure", f"An answer of {question.link_id} has more than one value.", "")
     kind = values[0]
     value = answer[kind]
-    at = f"{expression}.value"
-    wanted = next(iter(question.options))[0]
-    if wanted == "coding":
-        return _read_coding(question, value, at) if kind == "valueCoding" else _wrong_type(question, kind, at)
-    if kind in ("valueInteger", "valueDecimal"):
-        return _read_integer(question, value, at)
-    return _wrong_type(question, kind, at)
+    if question.takes_coding:
+        if kind != "valueCoding":
+            raise _Unreadable("value", f"Item {question.link_id} is answered by valueCoding, not by {kind}.")
+        return _score_of(question, _coding_key(question, value))
+    if kind not in ("valueInteger", "valueDecimal"):
+        raise _Unreadable("value", f"Item {question.link_id} is answered by valueInteger, not by {kind}.")
+    return _score_of(question, _integer_key(question, value))
 
 
-def _wrong_type(question: Item, kind: str, expression: str) -> Issue:
-    wanted = "valueCoding" if next(iter(question.options))[0] == "coding" else "valueInteger"
-    return Issue("value", f"Item {question.link_id} is answered by {wanted}, not by {kind}.", expression)
-
-
-def _read_coding(question: Item, value: Any, expression: str) -> Exact | Issue:
+def _coding_key(question: Item, value: Any) -> AnswerKey:
     if not isinstance(value, dict) or not isinstance(value.get("code"), str):
-        return Issue(
-            "required", f"The answer of {question.link_id} has no code; its display is not read.", f"{expression}.code"
-        )
+        text = f"The answer of {question.link_id} has no code; its display is not read."
+        raise _Unreadable("required", text, ".value.code")
     system = value.get("system")
-    return _option(question, ("coding", system if isinstance(system, str) else "", value["code"]), expression)
+    return "coding", system if isinstance(system, str) else "", value["code"]
 
 
-def _read_integer(question: Item, value: Any, expression: str) -> Exact | Issue:
-    number = _number(value)
-    if number is None or number.denominator != 1:
-        return Issue("value", f"The answer of {question.link_id} is not a whole number.", expression)
-    return _option(question, ("integer", "", str(number)), expression)
+def _integer_key(question: Item, value: Any) -> AnswerKey:
+    number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal("NaN")
+    # the size is looked at first: an exponent of a million would become a million digits
+    if not number.is_finite() or abs(number.adjusted()) >= _DIGITS or Fraction(number).denominator != 1:
+        raise _Unreadable("value", f"The answer of {question.link_id} is not a whole number.")
+    return "integer", "", str(int(number))
 
 
-def _number(value: Any) -> Fraction | None:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return None
-    number = Decimal(value)
-    # an exponent of a million would become a million digits
-    return Fraction(number) if number.is_finite() and abs(number.adjusted()) < _DIGITS else None
-
-
-def _option(question: Item, key: AnswerKey, expression: str) -> Exact | Issue:
+def _score_of(question: Item, key: AnswerKey) -> Exact:
     score = question.options.get(key)
-    if score is not None:
-        return score
-    allowed = ", ".join(code for _, _, code in question.options)
-    system = next(iter(question.options))[1]
-    of_system = f" of {system}" if system else ""
-    return Issue("code-invalid", f"Item {question.link_id} takes one of {allowed}{of_system}.", expression)
+    if score is None:
+        allowed = ", ".join(code for _, _, code in question.options)
+        system = next(iter(question.options))[1]
+        of_system = f" of {system}" if system else ""
+        raise _Unreadable("code-invalid", f"Item {question.link_id} takes one of {allowed}{of_system}.")
+    return score

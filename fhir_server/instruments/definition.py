@@ -25,6 +25,11 @@ class Item:
 
     link_id: str
     options: dict[AnswerKey, Exact]
+    """Empty for a question that is no part of any score."""
+
+    @property
+    def takes_coding(self) -> bool:
+        return next(iter(self.options))[0] == "coding"
 
     @property
     def lowest(self) -> Exact:

@@ -102,17 +102,16 @@ def _compile(
         algorithm=scoring["algorithm"],
         algorithm_version=scoring["version"],
         checksum=checksum,
-        items={item["linkId"]: _item(item) for item in _questions(questionnaire["item"])},
+        items={item["linkId"]: _item(item) for item in _all_items(questionnaire["item"])},
         scores=tuple(_score(score) for score in scoring["scores"]),
         alerts=tuple(_alert(alert) for alert in scoring["alerts"]),
     )
 
 
-def _questions(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _all_items(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for item in items:
-        if item["type"] not in ("group", "display"):
-            yield item
-        yield from _questions(item.get("item", []))
+        yield item
+        yield from _all_items(item.get("item", []))
 
 
 def _item(item: dict[str, Any]) -> Item:
