@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import urlencode
 
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch
 from fhir_server.interactions.answer import present
+from fhir_server.interactions.bundle import links
 from fhir_server.interactions.exchange import Response
 from fhir_server.model.dates import period_of
 from fhir_server.model.identity import hash64, rid
@@ -112,15 +112,12 @@ async def everything(call: OperationRequest) -> Response:
     count = _count(call)
     position = await _start(call)
     selection = await _selection(call, position.snapshot)
-    links = {"self": _link(call)}
     if count is None:
-        found, whole = selection.everything(), True
-    else:
-        matches, following = await selection.page(position, count)
-        found, whole = _each(matches), False
-        if following is not None:
-            links["next"] = _link(call, _cursor=await _sealed(call, following))
-    return Response(200, await searchset(call.server, call.request, found, links, total=whole))
+        whole = await searchset(call.server, call.request, selection.everything(), _links(call, None), total=True)
+        return Response(200, whole)
+    entries, following = await selection.page(position, count)
+    page_links = _links(call, await _sealed(call, following) if following else None)
+    return Response(200, await searchset(call.server, call.request, _each(entries), page_links, total=False))
 
 
 async def _each(entries: list[Found]) -> AsyncIterator[Found]:
@@ -131,7 +128,7 @@ async def _each(entries: list[Found]) -> AsyncIterator[Found]:
 async def _start(call: OperationRequest) -> Position:
     """Where the cursor says, else the patient at this moment. Raises ResourceNotFound, ResourceGone."""
     store = call.server.store
-    cursor = call.one("_cursor")
+    cursor = call.one(page.CURSOR_PARAMETER)
     if cursor is not None:
         return await _opened(call, cursor)
     _, logical_id = call.target
@@ -158,7 +155,9 @@ async def _sealed(call: OperationRequest, position: Position) -> str:
 
 def _identity(call: OperationRequest) -> int:
     """What the pages are pages of: the patient and the parameters, apart from the page's size."""
-    given = sorted((name, values) for name, values in call.parameters.items() if name not in ("_cursor", "_count"))
+    given = sorted(
+        (name, values) for name, values in call.parameters.items() if name not in (page.CURSOR_PARAMETER, "_count")
+    )
     return hash64(repr((call.target, given)).encode())
 
 
@@ -220,9 +219,12 @@ def _period(call: OperationRequest, name: str) -> tuple[int, int] | None:
     return period
 
 
-def _link(call: OperationRequest, **more: str) -> str:
-    """The URL of this call as a GET."""
-    given = [(name, str(value)) for name, values in call.parameters.items() if name != "_cursor" for value in values]
-    query = urlencode([*given, *more.items()])
-    url = f"{call.request.base_url}/Patient/{call.target[1]}/$everything"
-    return f"{url}?{query}" if query else url
+def _links(call: OperationRequest, following: str | None) -> list[dict[str, str]]:
+    """This call as a GET, and the next page."""
+    given = tuple(
+        (name, str(value))
+        for name, values in call.parameters.items()
+        for value in values
+        if name != page.CURSOR_PARAMETER
+    )
+    return links(call.request, f"Patient/{call.target[1]}/$everything", given, following)

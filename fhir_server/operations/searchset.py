@@ -5,33 +5,34 @@ R4 bundle.html#searchset; http.html#search (fullUrl, search.mode, links).
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import AsyncIterator
 
+from fhir_server.interactions.binary import complete_body
+from fhir_server.interactions.bundle import entry
 from fhir_server.interactions.exchange import Request, Server
+from fhir_server.model import json
 from fhir_server.storage.base import StoredVersion
 
 Found = tuple[StoredVersion, str]
 """A resource and its search.mode: match or include."""
 
 CHUNK = 65_536
-"""Pieces are sent together up to this many bytes."""
+"""Entries are sent together up to this many bytes."""
 STREAMED_FROM = 1_048_576
 """A Bundle up to this size is sent as one body, which can be compressed and has a Content-Length."""
 
 
 async def searchset(
-    server: Server, request: Request, found: AsyncIterator[Found], links: dict[str, str], *, total: bool
+    server: Server, request: Request, found: AsyncIterator[Found], links: list[dict[str, str]], *, total: bool
 ) -> bytes | AsyncIterator[bytes]:
-    """The Bundle of what `found` yields; `links` by relation; `total` counts the matches, once they are all known."""
-    pieces = _chunked(_pieces(server, request, found, links, total))
-    head = b""
-    async for chunk in pieces:
+    """The Bundle of what `found` yields; with `total` it ends with the number of matches, known only then."""
+    chunks = _chunked(_pieces(server, request, found, links, total))
+    head = bytearray()
+    async for chunk in chunks:
         head += chunk
-        if len(head) > STREAMED_FROM and not request.in_bundle:
-            return _resumed(head, pieces)
-    return head
+        if len(head) > STREAMED_FROM:
+            return _resumed(bytes(head), chunks)
+    return bytes(head)
 
 
 async def _resumed(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -54,32 +55,18 @@ async def _chunked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _pieces(
-    server: Server, request: Request, found: AsyncIterator[Found], links: dict[str, str], total: bool
+    server: Server, request: Request, found: AsyncIterator[Found], links: list[dict[str, str]], total: bool
 ) -> AsyncIterator[bytes]:
-    link = [{"relation": relation, "url": url} for relation, url in links.items()]
-    yield b'{"resourceType":"Bundle","type":"searchset","link":%s' % json.dumps(link, separators=(",", ":")).encode()
+    yield b'{"resourceType":"Bundle","type":"searchset","link":' + json.encode(links)
     matches, separator = 0, b',"entry":['
     async for version, mode in found:
         matches += mode == "match"
-        full_url = f"{request.base_url}/{version.resource_type}/{version.logical_id}".encode()
-        yield b'%s{"fullUrl":"%s","resource":' % (separator, full_url)
-        async for piece in _body(server, request, version):
-            yield piece
-        yield b',"search":{"mode":"%s"}}' % mode.encode()
+        yield separator + entry(
+            full_url=f"{request.base_url}/{version.resource_type}/{version.logical_id}",
+            resource=await complete_body(server, request, version),
+            search_mode=mode,
+        )
         separator = b","
     if separator == b",":
         yield b"]"
-    # R4 Bundle.total counts matches only; it stands last because it is known last.
     yield b',"total":%d}' % matches if total else b"}"
-
-
-async def _body(server: Server, request: Request, version: StoredVersion) -> AsyncIterator[bytes]:
-    """The resource as JSON, with what is stored outside the row back in its place."""
-    body, blob = version.body or b"", version.blob
-    if blob is None:
-        yield body
-        return
-    yield body[: blob.offset]
-    async for chunk in server.store.read_blob(request.scope, version):
-        yield b64encode(chunk)
-    yield body[blob.offset :]
