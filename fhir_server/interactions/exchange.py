@@ -10,7 +10,7 @@ from fhir_server.storage.scope import ALL, Scope
 
 if TYPE_CHECKING:
     from fhir_server.settings import Settings
-    from fhir_server.storage.base import Store
+    from fhir_server.storage.base import Store, StoredVersion
 
 FHIR_JSON = "application/fhir+json"
 
@@ -83,3 +83,5 @@ class Response:
     content_type: str = FHIR_JSON
     outcome: dict[str, Any] | None = None
     """An OperationOutcome beside the body (Bundle.entry.response.outcome, Prefer: return=OperationOutcome)."""
+    version: StoredVersion | None = None
+    """The version read or written, when there is just one."""

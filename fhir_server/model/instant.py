@@ -1,12 +1,18 @@
-"""Instants between microseconds since 1970 UTC, FHIR text (R4 datatypes.html#instant) and HTTP dates (RFC 9110 5.6.7)."""
+"""Instants: microseconds since 1970 UTC, FHIR text (R4 datatypes.html#instant), HTTP dates (RFC 9110 5.6.7)."""
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 
 MICROS = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_FINER = re.compile(r"(\.\d{6})\d+")
 
 
 def now() -> int:
@@ -22,6 +28,17 @@ def format_instant(micros: int) -> bytes:
     """`2026-11-23T08:00:00.123456Z`"""
     seconds, fraction = divmod(micros, MICROS)
     return b"%s.%06dZ" % (_second(seconds).encode(), fraction)
+
+
+def parse_instant(text: str) -> int | None:
+    """Microseconds of an instant with seconds and a zone; None for anything else. Finer digits are cut."""
+    if not _INSTANT.fullmatch(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(_FINER.sub(r"\1", text))
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=1024)

@@ -125,11 +125,15 @@ class Transaction(Protocol):
         """The newest version (a deletion too), or None when the id was never used. Body included."""
         ...
 
-    async def versions(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredVersion]:
-        """`current` for many, in one round trip, without bodies."""
+    async def versions(
+        self, keys: list[tuple[str, str]], *, bodies: bool = False
+    ) -> dict[tuple[str, str], StoredVersion]:
+        """`current` for many, in one round trip; without `bodies` their body may be None."""
         ...
 
     async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None: ...
+
+    async def history(self, query: HistoryQuery) -> HistoryPage: ...
 
     async def search(self, query: Query) -> SearchPage:
         """Matches as of this point of the transaction."""
@@ -165,7 +169,9 @@ class Store(Protocol):
         """The newest version, a deletion too (body None); None when the id was never used."""
         ...
 
-    async def vread(self, scope: Scope, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None: ...
+    async def vread(
+        self, scope: Scope, resource_type: str, logical_id: str, version_id: int
+    ) -> StoredVersion | None: ...
 
     def read_blob(self, scope: Scope, version: StoredVersion) -> AsyncIterator[bytes]:
         """The decoded bytes of `version.blob`, chunk by chunk (chunk sizes are multiples of 3 but for the last)."""

@@ -136,8 +136,21 @@ class Not:
 
 
 Predicate = (
-    NumberIn | TokenCode | TokenSystem | NumberRange | PeriodRange | TextIn | TextPrefix | CompositeMatch
-    | IdIn | LastUpdatedRange | InCompartment | Exists | And | Or | Not
+    NumberIn
+    | TokenCode
+    | TokenSystem
+    | NumberRange
+    | PeriodRange
+    | TextIn
+    | TextPrefix
+    | CompositeMatch
+    | IdIn
+    | LastUpdatedRange
+    | InCompartment
+    | Exists
+    | And
+    | Or
+    | Not
 )
 
 
@@ -185,4 +198,3 @@ class HistoryQuery:
     snapshot: int | None = None
     before: int | None = None
     """Only versions with a seq below: the next page, newest first."""
-

@@ -62,7 +62,12 @@ def test_decimals_keep_their_precision() -> None:
 
 
 def test_the_stored_body_is_split_where_the_server_writes_version_and_time() -> None:
-    resource = {"resourceType": "Patient", "active": True, "id": "x", "meta": {"versionId": "9", "tag": [{"code": "t"}]}}
+    resource = {
+        "resourceType": "Patient",
+        "active": True,
+        "id": "x",
+        "meta": {"versionId": "9", "tag": [{"code": "t"}]},
+    }
     head, tail = stored_body(resource)
     assert head + b"<>" + tail == b'{"resourceType":"Patient","id":"x","active":true,"meta":{<>,"tag":[{"code":"t"}]}}'
     head, tail = stored_body({"resourceType": "Patient", "id": "x", "active": True})

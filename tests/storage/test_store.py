@@ -155,7 +155,9 @@ async def test_resources_without_a_date_come_last_both_ways(store: Store) -> Non
     ],
 )
 async def test_predicates_select(store: Store, predicate: q.Predicate, expected: list[str]) -> None:
-    await put(store, *(observation(f"o{n}", day=n, code="ab"[n % 2], value=10 * n, identifier=f"x{n}") for n in range(4)))
+    await put(
+        store, *(observation(f"o{n}", day=n, code="ab"[n % 2], value=10 * n, identifier=f"x{n}") for n in range(4))
+    )
     assert await ids(store, predicate) == expected
     page = await store.search(ALL, q.Query("Observation", (predicate,), count=0, total=True))
     assert (page.matches, page.total) == ([], len(expected))
@@ -192,7 +194,9 @@ async def pages(store: Store, query: q.Query) -> list[str]:
     ],
 )
 async def test_each_page_shows_the_snapshot_whatever_is_written_meanwhile(store: Store, sort: Any) -> None:
-    start = [observation(f"o{n}", day=n % 4 or None, value=n % 3, identifier=f"i{n % 2}" if n % 5 else "") for n in range(10)]
+    start = [
+        observation(f"o{n}", day=n % 4 or None, value=n % 3, identifier=f"i{n % 2}" if n % 5 else "") for n in range(10)
+    ]
     await put(store, *start)
     whole = await store.search(ALL, q.Query("Observation", (a_code("a"),), sort=sort, count=100))
     expected = [match.logical_id for match in whole.matches]

@@ -16,6 +16,7 @@ class PostgresqlStore(SqlStore):
     """Connects to `url`; migrates it first when it is new or old."""
 
     def __init__(self, url: str, *, seconds: float = 10.0, max_pending: int = 1000) -> None:
+        super().__init__()
         self._url = url
         self._engine = PostgresqlEngine(url)
         self.session: PostgresqlSession = PostgresqlSession(url, seconds=seconds, size=READ_CONNECTIONS)

@@ -112,7 +112,9 @@ class Plan:
             if upper:
                 sql += f" AND n.k <= {bind(min(upper))}"
             if lower:
-                widest = f"SELECT s.widest FROM type_stat s WHERE s.type = {bind(TYPE_NUMBERS[self.query.resource_type])}"
+                widest = (
+                    f"SELECT s.widest FROM type_stat s WHERE s.type = {bind(TYPE_NUMBERS[self.query.resource_type])}"
+                )
                 sql += f" AND n.k >= {bind(max(lower))} - ({widest})"
         return sql
 

@@ -172,4 +172,3 @@ async def permitted(session: Session, scope: Scope, version: StoredVersion | Non
     wanted = q.Query(version.resource_type, (q.IdIn((rid(version.resource_type, version.logical_id),)),), count=1)
     found = await search(session, scope, wanted)
     return version if found.matches else None
-

@@ -29,6 +29,9 @@ class SqlStore:
     session: Session
     writer: GroupWriter
 
+    def __init__(self) -> None:
+        self._secrets: dict[str, bytes] = {}
+
     async def ready(self) -> None:
         await self.session.fetch("SELECT c.seq FROM clock c", ())
 
@@ -57,10 +60,15 @@ class SqlStore:
         return await reads.counts(self.session)
 
     async def write(self, scope: Scope, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        result: T = await self.writer.write(work)
+        result: T = await self.writer.write(scope, work)
         return result
 
     async def secret(self, name: str) -> bytes:
+        if name not in self._secrets:
+            self._secrets[name] = await self._find_secret(name)
+        return self._secrets[name]
+
+    async def _find_secret(self, name: str) -> bytes:
         find = positional("SELECT s.value FROM secret s WHERE s.name = ?", self.session.postgresql)
         rows = await self.session.fetch(find, (name,))
         if rows:

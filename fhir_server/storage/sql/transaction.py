@@ -8,18 +8,18 @@ search had to see them, by rolling back to its savepoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from fhir_server.errors import Conflict
 from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
-from fhir_server.storage.base import Blob, Draft, PurgeCounts, SearchPage, StoredVersion
+from fhir_server.storage.base import Blob, Draft, HistoryPage, PurgeCounts, SearchPage, StoredVersion
 from fhir_server.storage.rows import NO_DATE
-from fhir_server.storage.scope import ALL
+from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import purge, reads
-from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.sql.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.driver import pseudo_parameter
 from fhir_server.storage.sql.plan import VERSION_COLUMNS
@@ -104,10 +104,12 @@ class SqlTransaction:
         self._first_seq = seq
         self._own_tokens: list[int] = []
         self._savepoint = False
+        self._scope = ALL
 
     # -- the group's side ------------------------------------------------------------------------------------
 
-    def start_work(self) -> None:
+    def start_work(self, scope: Scope) -> None:
+        self._scope = scope
         self._mark = self._pending.mark()
         self._own_states = {}
         self._own_tokens = []
@@ -136,39 +138,50 @@ class SqlTransaction:
     # -- Transaction -----------------------------------------------------------------------------------------
 
     async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
-        key = rid(resource_type, logical_id)
-        for states in (self._own_states, self._states):
-            state = states.get(key)
-            if state is not None and (state.body is not None or state.method == METHODS[DELETE]):
-                return state
-        found = await reads.current(self.connection, resource_type, logical_id)
-        self._own_states[key] = found
-        return found
+        found = await self.versions([(resource_type, logical_id)], bodies=True)
+        return await reads.permitted(self.connection, self._scope, found.get((resource_type, logical_id)))
 
-    async def versions(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredVersion]:
+    async def versions(
+        self, keys: list[tuple[str, str]], *, bodies: bool = False
+    ) -> dict[tuple[str, str], StoredVersion]:
         wanted = {rid(*key): key for key in keys}
-        known = {key: state for key in wanted if (state := self._state(key)) is not None}
-        missing = [key for key in wanted if key not in known and not self._looked_up(key)]
+        missing = [key for key in wanted if not self._knows(key, bodies)]
         if missing:
-            statement = Statement(self.connection.postgresql)
-            newest = "SELECT max(x.version) FROM version x WHERE x.rid = ver.rid"
-            sql = (
-                f"SELECT {VERSION_COLUMNS.replace('ver.body', 'NULL')}, ver.rid FROM version ver"
-                f" WHERE {statement.one_of('ver.rid', missing)} AND ver.version = ({newest})"
-            )
-            self._own_states.update(dict.fromkeys(missing))
-            for row in await self.connection.fetch(sql, statement.parameters):
-                state = StoredVersion(TYPE_NAMES[row[1]], row[2], row[3], row[4], METHODS[row[5]], row[0], None)
-                self._own_states[row[8]] = known[row[8]] = state
-        return {wanted[key]: state for key, state in known.items()}
+            await self._look_up(missing, bodies)
+        states = {wanted[key]: self._state(key) for key in wanted}
+        return {key: state for key, state in states.items() if state and (state.resource_type, state.logical_id) == key}
+
+    def _knows(self, key: int, body: bool) -> bool:
+        """The newest version of `key` was read or written in this group, with its body where that is wanted."""
+        if not self._looked_up(key):
+            return False
+        state = self._state(key)
+        return not body or state is None or state.body is not None or state.method == METHODS[DELETE]
+
+    async def _look_up(self, keys: list[int], bodies: bool) -> None:
+        statement = Statement(self.connection.postgresql)
+        columns = VERSION_COLUMNS if bodies else VERSION_COLUMNS.replace("ver.body", "NULL")
+        newest = "SELECT max(x.version) FROM version x WHERE x.rid = ver.rid"
+        sql = (
+            f"SELECT {columns}, ver.rid FROM version ver"
+            f" WHERE {statement.one_of('ver.rid', keys)} AND ver.version = ({newest})"
+        )
+        self._own_states.update(dict.fromkeys(keys))
+        for row in await self.connection.fetch(sql, statement.parameters):
+            self._own_states[row[8]] = await reads.stored(self.connection, row)
 
     async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
         await self._send_for_reading()
-        return await reads.vread(self.connection, resource_type, logical_id, version_id)
+        found = await reads.vread(self.connection, resource_type, logical_id, version_id)
+        return await reads.permitted(self.connection, self._scope, found)
+
+    async def history(self, query: q.HistoryQuery) -> HistoryPage:
+        await self._send_for_reading()
+        return await reads.history(self.connection, replace(query, snapshot=self.seq))
 
     async def search(self, query: q.Query) -> SearchPage:
         await self._send_for_reading()
-        return await reads.search(self.connection, ALL, query)
+        return await reads.search(self.connection, self._scope, query)
 
     async def put(self, draft: Draft) -> StoredVersion:
         key = rid(draft.resource_type, draft.logical_id)

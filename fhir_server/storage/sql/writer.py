@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from fhir_server.errors import FhirError, Overloaded
 from fhir_server.storage.base import Transaction
+from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.transaction import SqlTransaction
 
 Work = Callable[[Transaction], Awaitable[Any]]
+_Member = tuple[Scope, Work, asyncio.Future[Any]]
 
 GROUP_LIMIT = 64
 """Most works in one group: bounds how long the first waits for the last."""
@@ -44,17 +46,17 @@ class GroupWriter:
     def __init__(self, engine: Engine, max_pending: int) -> None:
         self._engine = engine
         self._max_pending = max_pending
-        self._waiting: deque[tuple[Work, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Member] = deque()
         self._task: asyncio.Task[None] | None = None
         self.group_sizes: Callable[[int], None] = lambda size: None
         """Called with the size of each committed group (metrics)."""
 
-    async def write(self, work: Work) -> Any:
+    async def write(self, scope: Scope, work: Work) -> Any:
         """Durable when this returns. Raises `Overloaded` (429) when too many works wait."""
         if len(self._waiting) >= self._max_pending:
             raise Overloaded("Too many writes are waiting; try again.", status=429)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+        self._waiting.append((scope, work, future))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         return await future
@@ -68,21 +70,21 @@ class GroupWriter:
         try:
             while self._waiting:
                 group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
-                await self._commit([(work, future) for work, future in group if not future.cancelled()])
+                await self._commit([member for member in group if not member[2].cancelled()])
         finally:
             self._task = None
 
-    async def _commit(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
+    async def _commit(self, group: list[_Member]) -> None:
         try:
             transaction = await self._engine.begin()
-            answers = [await self._run_one(transaction, work) for work, _ in group]
+            answers = [await self._run_one(transaction, scope, work) for scope, work, _ in group]
             await self._engine.commit(transaction)
         except Exception as error:
             await self._engine.rollback()
             await self._settle_failed(group, error)
             return
         self.group_sizes(len(group))
-        for (_, future), (result, refusal) in zip(group, answers, strict=True):
+        for (_, _, future), (result, refusal) in zip(group, answers, strict=True):
             if future.cancelled():
                 continue
             if refusal is not None:
@@ -90,8 +92,8 @@ class GroupWriter:
             else:
                 future.set_result(result)
 
-    async def _run_one(self, transaction: SqlTransaction, work: Work) -> tuple[Any, Exception | None]:
-        transaction.start_work()
+    async def _run_one(self, transaction: SqlTransaction, scope: Scope, work: Work) -> tuple[Any, Exception | None]:
+        transaction.start_work(scope)
         try:
             result = await work(transaction)
         except self._engine.errors:
@@ -102,13 +104,13 @@ class GroupWriter:
         await transaction.keep_work()
         return result, None
 
-    async def _settle_failed(self, group: list[tuple[Work, asyncio.Future[Any]]], error: Exception) -> None:
+    async def _settle_failed(self, group: list[_Member], error: Exception) -> None:
         """The database refused the group: whoever caused it fails alone, so each is tried by itself."""
         failure = self._engine.translate(error) if isinstance(error, self._engine.errors) else error
         if len(group) > 1 and not isinstance(failure, FhirError):
             for member in group:
                 await self._commit([member])
             return
-        for _, future in group:
+        for _, _, future in group:
             if not future.done():
                 future.set_exception(failure)

@@ -108,7 +108,9 @@ class SqliteEngine:
             if rows:
                 execute(sql, rows)
         if pending.feature:
-            execute("INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature])
+            execute(
+                "INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature]
+            )
             postings = sorted((v, seq) for seq, items in pending.feature for v in items)
             execute("INSERT INTO posting (v, seq) VALUES (?, ?)", postings)
         if pending.stat:

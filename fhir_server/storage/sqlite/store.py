@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhir_server.errors import Overloaded
+from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.migrate import migrate_sqlite
 from fhir_server.storage.sql.store import SqlStore
 from fhir_server.storage.sql.writer import GroupWriter, Work
@@ -16,8 +17,15 @@ class SqliteStore(SqlStore):
     """`writing=False` opens it for reading only: a worker that forwards its writes."""
 
     def __init__(
-        self, path: Path, *, writing: bool = True, synchronous: str = "FULL", seconds: float = 10.0, max_pending: int = 1000
+        self,
+        path: Path,
+        *,
+        writing: bool = True,
+        synchronous: str = "FULL",
+        seconds: float = 10.0,
+        max_pending: int = 1000,
     ) -> None:
+        super().__init__()
         self._path = path
         self._writing = writing
         self._synchronous = synchronous
@@ -46,5 +54,5 @@ class _NoWriter(GroupWriter):
     def __init__(self) -> None:
         self._task = None
 
-    async def write(self, work: Work) -> None:
+    async def write(self, scope: Scope, work: Work) -> None:
         raise Overloaded("This worker only reads; the writing worker is not reachable.")

@@ -1,0 +1,116 @@
+"""The entries of a batch or transaction Bundle as requests (R4 http.html#transaction, bundle.html)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.errors import FhirError, InvalidResource, TooLarge
+from fhir_server.interactions.bundle import entry as entry_bytes
+from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.model.instant import format_instant
+
+METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
+
+_HEADERS = {
+    "ifMatch": "if-match",
+    "ifNoneMatch": "if-none-match",
+    "ifNoneExist": "if-none-exist",
+    "ifModifiedSince": "if-modified-since",
+}
+
+
+@dataclass(slots=True)
+class BundleEntry:
+    """One entry of the Bundle sent, at `index`."""
+
+    index: int
+    full_url: str | None
+    request: Request
+
+    @property
+    def expression(self) -> str:
+        return f"Bundle.entry[{self.index}]"
+
+
+def entries_of(server: Server, request: Request, bundle: dict[str, Any]) -> list[BundleEntry]:
+    """Raises TooLarge (413) over settings.max_bundle_entries, InvalidResource for an entry that asks for nothing."""
+    sent = bundle.get("entry", [])
+    if len(sent) > server.settings.max_bundle_entries:
+        raise TooLarge(
+            f"The Bundle has {len(sent)} entries; this server takes {server.settings.max_bundle_entries}: split it."
+        )
+    return [_entry(request, index, entry) for index, entry in enumerate(sent)]
+
+
+def _entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry:
+    place = f"Bundle.entry[{index}]"
+    asked = entry.get("request")
+    if asked is None:
+        raise InvalidResource("An entry of a batch or transaction needs a request.", expression=f"{place}.request")
+    method, url = asked["method"], asked["url"]
+    if method not in METHODS:
+        raise InvalidResource(f"{method} is not possible in a Bundle.", expression=f"{place}.request.method")
+    if method in ("PUT", "POST", "PATCH") and "resource" not in entry and not _is_bare_operation(method, url):
+        raise InvalidResource(f"{method} needs a resource.", expression=f"{place}.resource")
+    path, _, query = url.removeprefix(f"{outer.base_url}/").lstrip("/").partition("?")
+    if "://" in path:
+        raise InvalidResource(
+            "The url must be relative to this server's base.", code="value", expression=f"{place}.request.url"
+        )
+    headers = {header: str(asked[key]) for key, header in _HEADERS.items() if key in asked}
+    if "prefer" in outer.headers:
+        headers["prefer"] = outer.headers["prefer"]
+    inner = Request(
+        "GET" if method == "HEAD" else method,
+        unquote(path).strip("/"),
+        parse_qsl(query, keep_blank_values=True),
+        headers,
+        resource=entry.get("resource"),
+        base_url=outer.base_url,
+        scope=outer.scope,
+        in_bundle=True,
+    )
+    return BundleEntry(index, entry.get("fullUrl"), inner)
+
+
+def _is_bare_operation(method: str, url: str) -> bool:
+    return method == "POST" and ("$" in url or url.partition("?")[0].endswith("_search"))
+
+
+async def answer_entry(entry: BundleEntry, response: Response, *, representation: bool) -> bytes:
+    """The entry of the response Bundle. A read's resource always stands in it, a write's when it was asked for."""
+    facts: dict[str, Any] = {"status": str(response.status)}
+    version = response.version
+    if version is not None:
+        if response.status in (200, 201) and entry.request.method != "GET":
+            place = f"{version.resource_type}/{version.logical_id}/_history/{version.version_id}"
+            facts["location"] = place
+        facts["etag"] = response.headers.get("ETag", f'W/"{version.version_id}"')
+        facts["lastModified"] = format_instant(version.last_updated).decode()
+    if response.outcome is not None:
+        facts["outcome"] = response.outcome
+    reads = entry.request.method == "GET" or version is None
+    resource = None
+    if response.outcome is None and (reads or representation) and version_body(response):
+        resource = await whole(response)
+    full_url = None
+    if resource is not None and version is not None:
+        full_url = f"{entry.request.base_url}/{version.resource_type}/{version.logical_id}"
+    return entry_bytes(full_url=full_url, resource=resource, response=facts)
+
+
+def version_body(response: Response) -> bool:
+    return response.status not in (204, 304) and response.body != b""
+
+
+async def whole(response: Response) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    return b"".join([part async for part in response.body])
+
+
+def refused(error: FhirError) -> Response:
+    """An entry's failure, answered in its place."""
+    return Response(error.status, b"", error.headers, outcome=error.as_json())

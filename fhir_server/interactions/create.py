@@ -1,0 +1,40 @@
+"""create and conditional create (R4 http.html#create, #ccreate)."""
+
+from __future__ import annotations
+
+from fhir_server.interactions.answer import location, version_headers, written
+from fhir_server.interactions.body import resource_of
+from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.integrity import check_references
+from fhir_server.interactions.logical_id import new_id
+from fhir_server.search.conditional import conditional_query
+from fhir_server.storage.base import StoredVersion, Transaction
+
+
+async def create(server: Server, request: Request, resource_type: str) -> Response:
+    """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do."""
+    resource = resource_of(server, request, resource_type)
+    draft = prepare(resource, new_id(), fresh=True)
+    criteria = request.header("if-none-exist")
+    condition = None
+    if criteria is not None:
+        condition = conditional_query(
+            resource_type, criteria, base_url=request.base_url, time_zone=server.settings.time_zone
+        )
+
+    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+        if condition is not None:
+            found = await sole_match(transaction, condition)
+            if found is not None:
+                return 200, found
+        await check_references(server, transaction, resource)
+        return 201, await transaction.put(draft)
+
+    status, version = await server.store.write(request.scope, work)
+    if status == 200:
+        # R4 http.html#ccreate: ignored, as the resource is there already.
+        headers = version_headers(version) | {"Location": location(request, version)}
+        return Response(200, version.body or b"", headers, version=version)
+    return written(request, version, status)

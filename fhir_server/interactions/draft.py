@@ -1,0 +1,47 @@
+"""From a valid resource to a Draft: serialised and indexed, outside the writer."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any
+
+from fhir_server.model.json import stored_body
+from fhir_server.search.extract import extract
+from fhir_server.storage.base import Draft
+
+BLOB_FROM = 65_536
+"""Binary.data of more decoded bytes is stored beside the resource row."""
+
+BLOB_CHUNK = 196_608
+"""Bytes per stored chunk; a multiple of 3, so that each chunk's base64 stands by itself."""
+
+
+def prepare(resource: dict[str, Any], logical_id: str, *, fresh: bool = False) -> Draft:
+    """The Draft of `resource` under `logical_id`. `fresh`: the id was made by this server just now."""
+    resource["id"] = logical_id
+    if resource["resourceType"] == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
+        return _with_blob(resource, fresh)
+    head, tail = stored_body(resource)
+    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource), fresh)
+
+
+def _with_blob(resource: dict[str, Any], fresh: bool) -> Draft:
+    content = b64decode(resource["data"])
+    head, tail = stored_body({**resource, "data": ""})
+    # The empty data may stand before or after meta: Binary has neither in another place than the top level.
+    place = tail.find(b'"data":""')
+    if place < 0:
+        ordered = {key: value for key, value in resource.items() if key != "data"}
+        head, tail = stored_body({**ordered, "data": ""})
+        place = tail.index(b'"data":""')
+    return Draft(
+        "Binary",
+        resource["id"],
+        head,
+        tail,
+        extract({key: value for key, value in resource.items() if key != "data"}),
+        fresh,
+        blob_content=[content[n : n + BLOB_CHUNK] for n in range(0, len(content), BLOB_CHUNK)],
+        blob_offset=place + len(b'"data":"'),
+        blob_content_type=resource["contentType"],
+    )

@@ -1,0 +1,127 @@
+"""JSON Patch (RFC 6902) over parsed resources, decimals kept; JSON Pointer is RFC 6901."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from fhir_server.errors import FhirError
+
+OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
+
+
+class _Refused(FhirError):
+    """A patch that cannot be applied: 422 (R4 http.html#patch)."""
+
+    status = 422
+    code = "processing"
+
+
+def apply(document: dict[str, Any], patch: Any) -> dict[str, Any]:
+    """A patched copy of `document`; all operations or none.
+
+    Raises FhirError: 400 for a malformed patch, 422 when it does not fit the resource.
+    """
+    if not isinstance(patch, list) or not patch:
+        raise FhirError("A JSON Patch is a non-empty array of operations (RFC 6902).", code="structure")
+    result = deepcopy(document)
+    for n, operation in enumerate(patch):
+        try:
+            result = _apply_one(result, operation)
+        except FhirError as error:
+            raise type(error)(f"Operation {n}: {error}", code=error.issues[0].code) from error
+    if not isinstance(result, dict):
+        raise _Refused("The patch replaces the resource by something else than an object.")
+    return result
+
+
+def _apply_one(document: Any, operation: Any) -> Any:
+    if not isinstance(operation, dict) or operation.get("op") not in OPERATIONS:
+        raise FhirError(f"an operation needs an op, one of {', '.join(OPERATIONS)}.", code="structure")
+    op = operation["op"]
+    path = _pointer(operation, "path")
+    if op in ("move", "copy"):
+        source = _pointer(operation, "from")
+        if op == "move" and path[: len(source)] == source and path != source:
+            raise _Refused("a value cannot be moved into itself.")
+        value = deepcopy(_get(document, source))
+        if op == "move":
+            document = _remove(document, source)
+        return _add(document, path, value)
+    if op == "remove":
+        return _remove(document, path)
+    if "value" not in operation:
+        raise FhirError(f"the operation {op} needs a value.", code="structure")
+    if op == "add":
+        return _add(document, path, operation["value"])
+    if op == "replace":
+        _get(document, path)
+        return _add(_remove(document, path), path, operation["value"]) if path else operation["value"]
+    if not _equal(_get(document, path), operation["value"]):
+        raise _Refused(f"the test of {operation['path']} failed: the value there is another.")
+    return document
+
+
+def _pointer(operation: dict[str, Any], key: str) -> list[str]:
+    text = operation.get(key)
+    if not isinstance(text, str) or (text and not text.startswith("/")):
+        raise FhirError(f"{key} must be a JSON Pointer such as /name/0/family.", code="structure")
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def _index(array: list[Any], token: str, *, end: bool) -> int:
+    """`end`: the place behind the last element may be named, by number or by -."""
+    if end and token == "-":
+        return len(array)
+    number = int(token) if token.isascii() and token.isdigit() and (token == "0" or token[0] != "0") else -1
+    if not 0 <= number < len(array) + int(end):
+        raise _Refused(f"there is no array element {token}.")
+    return number
+
+
+def _get(document: Any, path: list[str]) -> Any:
+    for token in path:
+        if isinstance(document, list):
+            document = document[_index(document, token, end=False)]
+        elif isinstance(document, dict) and token in document:
+            document = document[token]
+        else:
+            raise _Refused(f"there is no /{'/'.join(path)} in the resource.")
+    return document
+
+
+def _add(document: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    parent = _get(document, path[:-1])
+    if isinstance(parent, list):
+        parent.insert(_index(parent, path[-1], end=True), value)
+    elif isinstance(parent, dict):
+        parent[path[-1]] = value
+    else:
+        raise _Refused(f"/{'/'.join(path[:-1])} is neither an object nor an array.")
+    return document
+
+
+def _remove(document: Any, path: list[str]) -> Any:
+    if not path:
+        raise _Refused("the whole resource cannot be removed: delete it.")
+    parent = _get(document, path[:-1])
+    if isinstance(parent, list):
+        del parent[_index(parent, path[-1], end=False)]
+    elif isinstance(parent, dict) and path[-1] in parent:
+        del parent[path[-1]]
+    else:
+        raise _Refused(f"there is no /{'/'.join(path)} in the resource.")
+    return document
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """RFC 6902 4.6: true and 1 differ, numbers compare by value."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)

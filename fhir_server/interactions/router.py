@@ -1,0 +1,169 @@
+"""From method and path to the interaction (R4 http.html#summary)."""
+
+from __future__ import annotations
+
+from fhir_server import spec
+from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
+from fhir_server.interactions.batch import batch
+from fhir_server.interactions.binary import accept_content, is_content
+from fhir_server.interactions.body import parsed
+from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.create import create
+from fhir_server.interactions.delete import conditional_delete, delete
+from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
+from fhir_server.interactions.history import history
+from fhir_server.interactions.logical_id import check_id
+from fhir_server.interactions.patch import conditional_patch, patch
+from fhir_server.interactions.read import read
+from fhir_server.interactions.search import search
+from fhir_server.interactions.transaction import transaction
+from fhir_server.interactions.update import conditional_update, update
+from fhir_server.interactions.vread import vread
+from fhir_server.validation import validate
+
+
+async def dispatch(server: Server, request: Request) -> Response:
+    """Carry out `request`. Every refusal is a FhirError."""
+    parts = request.path.split("/") if request.path else []
+    if parts and parts[-1].startswith("$"):
+        return await _operation(server, request, parts)
+    if not parts or parts[0].startswith("_") or parts[0] == "metadata":
+        return await _system(server, request, parts)
+    resource_type = parts[0]
+    if resource_type not in spec.RESOURCE_TYPES:
+        raise ResourceNotFound(
+            f"{resource_type} is not a resource type of FHIR R4 (names are case-sensitive, such as Patient).",
+            code="not-supported",
+        )
+    if request.method in ("POST", "PUT") and resource_type == "Binary" and is_content(request):
+        accept_content(request, parts[1] if len(parts) == 2 else None)
+    if len(parts) == 1:
+        return await _type(server, request, resource_type)
+    return await _instance(server, request, resource_type, parts[1:])
+
+
+def _refuse(request: Request, allowed: str) -> FhirError:
+    return MethodNotAllowed(f"{request.method} is not possible here; {allowed} is.", headers={"Allow": allowed})
+
+
+async def _system(server: Server, request: Request, parts: list[str]) -> Response:
+    if not parts:
+        if request.method != "POST":
+            if request.method == "GET":
+                raise MethodNotAllowed(
+                    "A search over all types is not supported: search one type, such as [base]/Patient?...",
+                    headers={"Allow": "POST"},
+                )
+            raise _refuse(request, "POST")
+        return await _bundle(server, request)
+    if request.method != "GET":
+        raise _refuse(request, "GET")
+    if parts == ["metadata"]:
+        return capabilities(server, request)
+    if parts == ["_history"]:
+        return await history(server, request)
+    raise ResourceNotFound(f"There is nothing at {parts[0]}; see [base]/metadata for what there is.")
+
+
+async def _bundle(server: Server, request: Request) -> Response:
+    if request.in_bundle:
+        raise MethodNotAllowed("A Bundle cannot be executed inside a Bundle.")
+    sent = parsed(server, request)
+    if sent.get("resourceType") != "Bundle" or sent.get("type") not in ("batch", "transaction"):
+        raise FhirError(
+            "Only a Bundle of type batch or transaction can be posted to the base URL: post other resources to their type.",
+            code="invalid",
+            expression="Bundle.type",
+        )
+    if sent["type"] == "batch":
+        _validate_frame(sent)
+        return await batch(server, request, sent, dispatch)
+    validate(sent)
+    return await transaction(server, request, sent, dispatch)
+
+
+def _validate_frame(sent: dict[str, object]) -> None:
+    """A batch is refused as a whole only for its own structure: a bad resource fails its entry alone."""
+    entries = sent.get("entry", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        validate(sent)
+        return
+    bare = [{key: value for key, value in entry.items() if key != "resource"} for entry in entries]
+    validate({**sent, "entry": [entry for entry in bare if entry]} if any(bare) else {**sent, "entry": bare or entries})
+
+
+async def _type(server: Server, request: Request, resource_type: str) -> Response:
+    match request.method:
+        case "GET":
+            return await search(server, request, resource_type)
+        case "POST":
+            return await create(server, request, resource_type)
+        case "PUT":
+            return await conditional_update(server, request, resource_type)
+        case "PATCH":
+            return await conditional_patch(server, request, resource_type)
+        case "DELETE":
+            return await conditional_delete(server, request, resource_type)
+    raise _refuse(request, "GET, POST, PUT, PATCH, DELETE")
+
+
+async def _instance(server: Server, request: Request, resource_type: str, rest: list[str]) -> Response:
+    match rest:
+        case ["_search"]:
+            if request.method != "POST":
+                raise _refuse(request, "POST")
+            return await search(server, request, resource_type)
+        case ["_history"]:
+            if request.method != "GET":
+                raise _refuse(request, "GET")
+            return await history(server, request, resource_type)
+        case [logical_id]:
+            return await _one(server, request, resource_type, check_id(logical_id))
+        case [logical_id, "_history"] if request.method == "GET":
+            return await history(server, request, resource_type, check_id(logical_id))
+        case [logical_id, "_history", version_id] if request.method == "GET":
+            return await vread(server, request, resource_type, check_id(logical_id), version_id)
+        case [_, "_history"] | [_, "_history", _]:
+            raise _refuse(request, "GET")
+    raise ResourceNotFound(
+        "There is nothing at this address; compartment searches are not supported yet.", code="not-supported"
+    )
+
+
+async def _one(server: Server, request: Request, resource_type: str, logical_id: str) -> Response:
+    match request.method:
+        case "GET":
+            return await read(server, request, resource_type, logical_id)
+        case "PUT":
+            return await update(server, request, resource_type, logical_id)
+        case "PATCH":
+            return await patch(server, request, resource_type, logical_id)
+        case "DELETE":
+            return await delete(server, request, resource_type, logical_id)
+    raise _refuse(request, "GET, PUT, PATCH, DELETE")
+
+
+async def _operation(server: Server, request: Request, parts: list[str]) -> Response:
+    """[base]/$op, [base]/Type/$op, [base]/Type/id/$op, [base]/Type/id/_history/version/$op"""
+    *place, code = parts
+    level: OperationLevel = "system"
+    resource_type = logical_id = version_id = None
+    match place:
+        case []:
+            level = "system"
+        case [resource_type]:
+            level = "type"
+        case [resource_type, logical_id]:
+            level = "instance"
+        case [resource_type, logical_id, "_history", version_id]:
+            level = "instance"
+        case _:
+            raise ResourceNotFound("There is no operation at this address.", code="not-supported")
+    if resource_type is not None and resource_type not in spec.RESOURCE_TYPES:
+        raise ResourceNotFound(f"{resource_type} is not a resource type of FHIR R4.", code="not-supported")
+    if logical_id is not None:
+        check_id(logical_id)
+    if server.operations is None:
+        raise ResourceNotFound("This server offers no operations.", code="not-supported")
+    name = code.removeprefix("$")
+    return await server.operations.invoke(server, request, level, resource_type, logical_id, version_id, name)

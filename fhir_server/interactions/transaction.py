@@ -1,0 +1,177 @@
+"""transaction: all entries or none (R4 http.html#trules).
+
+Ids, references and index rows are worked out before the writer; in the writer conditions are evaluated and the
+entries processed in R4's order: DELETE, POST, PUT and PATCH, then reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
+from fhir_server.interactions.answer import location, version_headers, written
+from fhir_server.interactions.bundle import bundle
+from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, entries_of
+from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.delete import deleted, remove
+from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.integrity import check_references
+from fhir_server.interactions.patch import patch_one
+from fhir_server.interactions.prefer import preference
+from fhir_server.interactions.transaction_plan import Step, check_own_id, plan, redirect, refuse_overlap
+from fhir_server.interactions.transaction_reads import TransactionReads
+from fhir_server.interactions.update import put
+from fhir_server.storage.base import StoredVersion, Transaction
+
+Dispatch = Callable[[Server, Request], Awaitable[Response]]
+
+PLANNED_INLINE = 100
+"""Larger Bundles are planned in a thread, so that the event loop keeps answering others."""
+
+
+async def transaction(server: Server, request: Request, sent: dict[str, Any], dispatch: Dispatch) -> Response:
+    """A transaction-response Bundle in the order of the entries; a failure names its entry and nothing is written."""
+    entries = entries_of(server, request, sent)
+    _refuse_operations(entries)
+    if len(entries) > PLANNED_INLINE:
+        steps = await asyncio.to_thread(plan, server, entries)
+    else:
+        steps = plan(server, entries)
+
+    async def work(store: Transaction) -> list[bytes]:
+        answers = await _Execution(server, store, steps).run()
+        for entry in entries:
+            if entry.index not in answers:
+                answers[entry.index] = await _read(server, store, entry, dispatch)
+        representation = preference(request, "return") == "representation"
+        return [await answer_entry(entry, answers[entry.index], representation=representation) for entry in entries]
+
+    return Response(200, bundle("transaction-response", await server.store.write(request.scope, work)))
+
+
+def _refuse_operations(entries: list[BundleEntry]) -> None:
+    for entry in entries:
+        if "$" in entry.request.path:
+            raise MethodNotAllowed(
+                "An operation cannot be part of a transaction: call it by itself or in a batch.",
+                expression=f"{entry.expression}.request.url",
+            )
+        if entry.request.method == "POST" and entry.request.path.endswith("/_search"):
+            entry.request.method = "GET"
+            entry.request.path = entry.request.path.removesuffix("/_search")
+
+
+async def _read(server: Server, store: Transaction, entry: BundleEntry, dispatch: Dispatch) -> Response:
+    try:
+        return await dispatch(Server(TransactionReads(store, server.store), server.settings), entry.request)
+    except FhirError as error:
+        raise error.at(entry.expression) from error
+
+
+class _Execution:
+    """One run of the steps in the writer. The planned steps are not touched: the work may be run again."""
+
+    def __init__(self, server: Server, store: Transaction, steps: list[Step]) -> None:
+        self._server = server
+        self._store = store
+        self._steps = [replace(step) for step in steps]
+        self._written = frozenset(step.target for step in steps if step.resource is not None)
+        self._answers: dict[int, Response] = {}
+
+    async def run(self) -> dict[int, Response]:
+        """The answers by entry index."""
+        for step in self._of("DELETE"):
+            await self._guarded(step, self._delete)
+        await self._resolve_conditions()
+        known = [(step.resource_type, step.logical_id) for step in self._of("PUT") if step.logical_id is not None]
+        await self._store.versions(known, bodies=True)
+        for step in (*self._of("POST"), *self._of("PUT", "PATCH")):
+            if not step.lookups:
+                await self._guarded(step, self._write)
+        # A conditional reference may point at what this transaction writes, so the entries that have one come last.
+        for step in self._steps:
+            if step.lookups:
+                await self._guarded(step, self._look_up)
+                await self._guarded(step, self._write)
+        return self._answers
+
+    def _of(self, *methods: str) -> list[Step]:
+        return [step for step in self._steps if step.method in methods and step.entry.index not in self._answers]
+
+    async def _guarded(self, step: Step, act: Callable[[Step], Awaitable[None]]) -> None:
+        try:
+            await act(step)
+        except FhirError as error:
+            raise error.at(step.entry.expression) from error
+
+    async def _delete(self, step: Step) -> None:
+        logical_id = step.logical_id
+        if logical_id is None:
+            logical_id = (await self._match(step)).logical_id
+        gone = await remove(step.entry.request, self._store, step.resource_type, logical_id)
+        self._answers[step.entry.index] = deleted(step.entry.request, gone)
+
+    async def _match(self, step: Step) -> StoredVersion:
+        assert step.condition is not None
+        match = await sole_match(self._store, step.condition)
+        if match is None:
+            raise ResourceNotFound(f"No {step.resource_type} matches the criteria.")
+        return match
+
+    async def _resolve_conditions(self) -> None:
+        """Conditional creates, updates and patches find their resource, and references to it follow."""
+        redirected: dict[str, str] = {}
+        for step in self._of("POST", "PUT", "PATCH"):
+            if step.condition is None:
+                continue
+            planned = step.target
+            await self._guarded(step, self._resolve)
+            if step.target != planned and step.method != "PATCH":
+                redirected[planned] = step.target
+        refuse_overlap(self._steps)
+        if redirected:
+            for step in self._of("POST", "PUT"):
+                redirect(step, redirected)
+
+    async def _resolve(self, step: Step) -> None:
+        assert step.condition is not None
+        if step.method == "PATCH":
+            step.logical_id = (await self._match(step)).logical_id
+            return
+        match = await sole_match(self._store, step.condition)
+        if match is None:
+            return
+        if step.method == "PUT":
+            check_own_id(step, match)
+        else:
+            headers = version_headers(match) | {"Location": location(step.entry.request, match)}
+            self._answers[step.entry.index] = Response(200, match.body or b"", headers, version=match)
+        step.logical_id = match.logical_id
+
+    async def _look_up(self, step: Step) -> None:
+        found: dict[str, str] = {}
+        for text, query in step.lookups.items():
+            match = await sole_match(self._store, query)
+            if match is None:
+                raise FhirError(f"The conditional reference {text} matches nothing.", status=412, code="not-found")
+            found[text] = f"{match.resource_type}/{match.logical_id}"
+        redirect(step, found)
+
+    async def _write(self, step: Step) -> None:
+        request = step.entry.request
+        assert step.logical_id is not None
+        if step.method == "PATCH":
+            target = (step.resource_type, step.logical_id)
+            version = await patch_one(self._server, request, self._store, target, step.patch)
+            self._answers[step.entry.index] = written(request, version, 200)
+            return
+        assert step.draft is not None and step.resource is not None
+        await check_references(self._server, self._store, step.resource, self._written)
+        if step.method == "POST":
+            self._answers[step.entry.index] = written(request, await self._store.put(step.draft), 201)
+        else:
+            status, version = await put(self._server, request, self._store, step.draft)
+            self._answers[step.entry.index] = written(request, version, status)

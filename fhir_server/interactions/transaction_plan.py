@@ -1,0 +1,202 @@
+"""What a transaction will write, worked out before the writer: ids, references, drafts (R4 http.html#trules)."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.errors import FhirError, InvalidResource
+from fhir_server.interactions.bundle_entry import BundleEntry
+from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.exchange import Server
+from fhir_server.interactions.logical_id import check_id, new_id
+from fhir_server.interactions.patch import operations_of
+from fhir_server.model.reference import localise, references, rewrite
+from fhir_server.search.conditional import conditional_query
+from fhir_server.storage.base import Draft, StoredVersion
+from fhir_server.storage.query import Query
+
+_CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
+
+
+@dataclass(slots=True)
+class Step:
+    """One entry that writes."""
+
+    entry: BundleEntry
+    resource_type: str
+    logical_id: str | None
+    """The id written to; for a conditional entry the one it gets when nothing matches; None until known."""
+    condition: Query | None = None
+    resource: dict[str, Any] | None = None
+    draft: Draft | None = None
+    patch: Any = None
+    sent_id: str | None = None
+    """The id a conditionally updated resource came with."""
+    lookups: dict[str, Query] = field(default_factory=dict)
+    """Conditional references in the resource: text -> query."""
+
+    @property
+    def method(self) -> str:
+        return self.entry.request.method
+
+    @property
+    def target(self) -> str:
+        return f"{self.resource_type}/{self.logical_id}"
+
+
+def plan(server: Server, entries: list[BundleEntry]) -> list[Step]:
+    """The writing steps in the order of the entries, their resources rewritten and indexed.
+
+    Raises FhirError naming the entry.
+    """
+    steps = []
+    for entry in entries:
+        if entry.request.method == "GET" or entry.request.path.rpartition("/")[2].startswith(("$", "_")):
+            continue
+        try:
+            steps.append(_step(server, entry))
+        except FhirError as error:
+            raise error.at(entry.expression) from error
+    mapping = _mapping(steps)
+    refuse_overlap(steps)
+    for step in steps:
+        if step.resource is not None:
+            try:
+                _finish(server, step, mapping)
+            except FhirError as error:
+                raise error.at(step.entry.expression) from error
+    return steps
+
+
+def _step(server: Server, entry: BundleEntry) -> Step:
+    request = entry.request
+    resource_type, _, logical_id = request.path.partition("/")
+    if "/" in logical_id:
+        raise InvalidResource(
+            "The url of this entry is not [type] or [type]/[id].", expression="Bundle.entry.request.url"
+        )
+    step = Step(entry, resource_type, check_id(logical_id) if logical_id else None)
+    if request.method == "POST":
+        if logical_id:
+            raise InvalidResource("POST creates under a new id: the url must be the type alone.", code="value")
+        step.logical_id = new_id()
+        criteria = request.header("if-none-exist")
+        step.condition = _condition(server, step, criteria) if criteria is not None else None
+    elif not logical_id:
+        step.condition = _condition(server, step, request.query)
+    elif request.query:
+        raise InvalidResource("An entry's url has either an id or criteria, not both.", code="value")
+    if request.method == "PATCH":
+        step.patch = operations_of(server, request)
+    elif request.method in ("POST", "PUT"):
+        step.resource = _resource(server, step)
+    return step
+
+
+def _condition(server: Server, step: Step, criteria: Any) -> Query:
+    return conditional_query(
+        step.resource_type, criteria, base_url=step.entry.request.base_url, time_zone=server.settings.time_zone
+    )
+
+
+def _resource(server: Server, step: Step) -> dict[str, Any]:
+    """The entry's resource, of the url's type, and under its id where the url has one."""
+    resource = step.entry.request.resource
+    assert resource is not None
+    if resource["resourceType"] != step.resource_type:
+        raise InvalidResource(
+            f"The resource is a {resource['resourceType']} but the url names {step.resource_type}.",
+            expression="resource",
+        )
+    own = resource.get("id")
+    if step.method == "PUT" and step.condition is None and own != step.logical_id:
+        raise InvalidResource("The resource's id is not the url's.", expression=f"{step.resource_type}.id")
+    if step.method == "PUT" and step.condition is not None:
+        step.logical_id = check_id(own) if own is not None and server.settings.client_ids else new_id()
+        step.sent_id = own
+    return resource
+
+
+def check_own_id(step: Step, match: StoredVersion) -> None:
+    """R4 http.html#cond-update: an id in the body that is not the match's is a 400."""
+    if step.sent_id is not None and step.sent_id != match.logical_id:
+        raise InvalidResource(
+            "The criteria match a resource with another id than the resource's.", expression=f"{step.resource_type}.id"
+        )
+
+
+def _mapping(steps: list[Step]) -> dict[str, str]:
+    """What stands for each written resource inside the Bundle (its fullUrl) -> the reference it gets."""
+    mapping: dict[str, str] = {}
+    for step in steps:
+        full_url = step.entry.full_url
+        if full_url is None or step.resource is None:
+            continue
+        if full_url in mapping:
+            raise InvalidResource("Two entries have this fullUrl.", expression=f"{step.entry.expression}.fullUrl")
+        mapping[full_url] = step.target
+        # R4 bundle.html#references: Type/id is resolved against the fullUrl of the entry that says it.
+        *_, named_type, named_id = full_url.split("/") if "/" in full_url else ("", "", "")
+        if named_type == step.resource_type:
+            mapping.setdefault(f"{named_type}/{named_id}", step.target)
+    return {text: target for text, target in mapping.items() if text != target}
+
+
+def refuse_overlap(steps: list[Step]) -> None:
+    """R4 http.html#trules: one identity, resolved criteria included, may be written by one entry only."""
+    seen: set[str] = set()
+    conditions: set[str] = set()
+    for step in steps:
+        if step.method == "POST" and step.condition is not None:
+            if repr(step.condition) in conditions:
+                raise InvalidResource(
+                    "Another entry creates under the same criteria: keep one and refer to it.",
+                    expression=f"{step.entry.expression}.request.ifNoneExist",
+                )
+            conditions.add(repr(step.condition))
+        if step.logical_id is None:
+            continue
+        if step.target in seen:
+            raise InvalidResource(
+                f"{step.target} is written by more than one entry.", expression=f"{step.entry.expression}.request.url"
+            )
+        seen.add(step.target)
+
+
+def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
+    resource = step.resource
+    assert resource is not None and step.logical_id is not None
+    if mapping:
+        rewrite(resource, mapping)
+    if step.entry.request.base_url:
+        localise(resource, step.entry.request.base_url)
+    for holder, key in references(resource):
+        text = holder[key]
+        if text.startswith(("urn:uuid:", "urn:oid:")):
+            raise InvalidResource(f"{text} is not the fullUrl of an entry of this Bundle.", code="not-found")
+        if "?" in text and (found := _CONDITIONAL_REFERENCE.fullmatch(text)):
+            step.lookups[text] = conditional_query(
+                found.group(1),
+                found.group(2),
+                base_url=step.entry.request.base_url,
+                time_zone=server.settings.time_zone,
+            )
+    if not step.lookups:
+        step.draft = prepare(resource, step.logical_id, fresh=step.method == "POST")
+
+
+def redirect(step: Step, mapping: dict[str, str]) -> None:
+    """Point the step's references elsewhere and index it again; only where it has such references."""
+    assert step.resource is not None and step.logical_id is not None
+    if step.draft is not None and step.draft.logical_id == step.logical_id:
+        text = step.draft.head + step.draft.tail
+        if not any(old.encode() in text for old in mapping):
+            return
+    resource = deepcopy(step.resource)
+    rewrite(resource, mapping)
+    step.resource = resource
+    if not step.lookups or mapping.keys() >= step.lookups.keys():
+        step.draft = prepare(resource, step.logical_id, fresh=step.method == "POST")

@@ -1,0 +1,87 @@
+"""update, update as create and conditional update (R4 http.html#update, #upsert, #cond-update)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.errors import FhirError, MethodNotAllowed, VersionConflict
+from fhir_server.interactions.answer import written
+from fhir_server.interactions.body import check_body_id, resource_of
+from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.integrity import check_references
+from fhir_server.interactions.logical_id import check_id, new_id
+from fhir_server.interactions.preconditions import check_if_match, must_not_exist
+from fhir_server.model.instant import format_instant
+from fhir_server.search.conditional import conditional_query
+from fhir_server.storage.base import Draft, StoredVersion, Transaction
+
+
+async def update(server: Server, request: Request, resource_type: str, logical_id: str) -> Response:
+    """200 with the new version (or the current one when nothing changed), 201 when the id was new."""
+    resource = resource_of(server, request, resource_type)
+    check_body_id(resource, logical_id)
+    draft = prepare(resource, logical_id)
+
+    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+        await check_references(server, transaction, resource)
+        return await put(server, request, transaction, draft)
+
+    status, version = await server.store.write(request.scope, work)
+    return written(request, version, status)
+
+
+async def put(server: Server, request: Request, transaction: Transaction, draft: Draft) -> tuple[int, StoredVersion]:
+    """Write `draft` where the request's preconditions allow it: (200 or 201, the version)."""
+    current = await transaction.current(draft.resource_type, draft.logical_id)
+    check_if_match(request, current)
+    exists = current is not None and current.body is not None
+    if exists and must_not_exist(request):
+        raise VersionConflict(f"{draft.resource_type}/{draft.logical_id} exists already (If-None-Match: *).")
+    if current is None and not server.settings.client_ids:
+        raise MethodNotAllowed(
+            "This server does not let clients choose ids (R4 http.html#upsert): create with POST.", code="not-supported"
+        )
+    if exists and current is not None and _same(current, draft):
+        return 200, current
+    return (200 if exists else 201), await transaction.put(draft)
+
+
+def _same(current: StoredVersion, draft: Draft) -> bool:
+    """Nothing but versionId and lastUpdated would change (docs/spec-clarifications/interactions.md)."""
+    if draft.blob_content is not None or current.blob is not None:
+        return False
+    meta = b'"versionId":"%d","lastUpdated":"%s"' % (current.version_id, format_instant(current.last_updated))
+    return current.body == draft.head + meta + draft.tail
+
+
+async def conditional_update(server: Server, request: Request, resource_type: str) -> Response:
+    """R4 http.html#cond-update: none matches: create (under the body's id when it has one); one: update it."""
+    resource = resource_of(server, request, resource_type)
+    query = conditional_query(
+        resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
+    )
+
+    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+        await check_references(server, transaction, resource)
+        match = await sole_match(transaction, query)
+        target = target_of(server, resource, match)
+        return await put(server, request, transaction, prepare(dict(resource), target))
+
+    status, version = await server.store.write(request.scope, work)
+    return written(request, version, status)
+
+
+def target_of(server: Server, resource: dict[str, Any], match: StoredVersion | None) -> str:
+    """The id a conditional update writes under. A body id that contradicts the match is a 400."""
+    own = resource.get("id")
+    if match is not None:
+        if own is not None and own != match.logical_id:
+            raise FhirError(
+                "The criteria match a resource with another id than the body's.",
+                code="invalid",
+                expression=f"{resource['resourceType']}.id",
+            )
+        return match.logical_id
+    return check_id(own) if own is not None and server.settings.client_ids else new_id()
