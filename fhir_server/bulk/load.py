@@ -1,0 +1,176 @@
+"""Load resources from files: prepared in worker processes, written in large groups by this one.
+
+Each resource is stored as it is under its own id; storing the same again makes no new version. Results
+come in the order of the files, so the last of several with one id is the current one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fhir_server.bulk.prepare import Accepted, Executable, Options, Refused, decode_batch, prepare_batch
+from fhir_server.bulk.source import Batch, Source
+from fhir_server.errors import FhirError, Issue
+from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
+from fhir_server.interactions.router import dispatch
+from fhir_server.interactions.update import put
+from fhir_server.storage.base import Draft, Transaction
+from fhir_server.storage.scope import ALL
+
+BATCHES_AHEAD = 2
+"""Prepared or being prepared per worker, waiting for the writer."""
+_UPDATE = Request("PUT", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One resource, or one entry of an executed Bundle, that was not stored."""
+
+    source: Source
+    resource: str
+    issues: list[Issue]
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a load did, in resources; `executed` in Bundles."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    executed: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return self.created + self.updated + self.unchanged + self.executed + len(self.refusals)
+
+
+@contextmanager
+def preparing_processes(count: int) -> Iterator[Executor]:
+    """Worker processes for `load`; start them before any thread or event loop."""
+    context = multiprocessing.get_context("forkserver")
+    # The server process imports once; each worker is a fork of it.
+    context.set_forkserver_preload(["fhir_server.bulk.prepare"])
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        yield pool
+
+
+async def load(
+    server: Server,
+    batches: Iterable[Batch],
+    pool: Executor,
+    *,
+    workers: int,
+    execute: bool = False,
+    on_progress: Callable[[Batch], None] = lambda batch: None,
+) -> Loaded:
+    """Store all resources of `batches`.
+
+    Args:
+        pool: the processes that prepare (`preparing_processes`).
+        workers: how many of them there are.
+        execute: carry out Bundles of type batch and transaction instead of storing them.
+        on_progress: called after each batch written.
+    """
+    settings = server.settings
+    options = Options(execute, settings.base_url, settings.max_json_depth, settings.max_body_bytes)
+    loop = asyncio.get_running_loop()
+    loaded = Loaded()
+    ahead: deque[tuple[Batch, asyncio.Future[bytes]]] = deque()
+    for batch in batches:
+        ahead.append((batch, loop.run_in_executor(pool, prepare_batch, batch.bodies, options)))
+        if len(ahead) > workers * BATCHES_AHEAD:
+            await _write_next(server, ahead, loaded, on_progress)
+    while ahead:
+        await _write_next(server, ahead, loaded, on_progress)
+    return loaded
+
+
+async def _write_next(
+    server: Server,
+    ahead: deque[tuple[Batch, asyncio.Future[bytes]]],
+    loaded: Loaded,
+    on_progress: Callable[[Batch], None],
+) -> None:
+    batch, prepared = ahead.popleft()
+    drafts: list[Draft] = []
+    for n, item in enumerate(decode_batch(await prepared)):
+        if isinstance(item, Accepted):
+            drafts.append(item.draft)
+        elif isinstance(item, Refused):
+            loaded.refusals.append(Refusal(batch.sources[n], item.resource, item.issues))
+        elif isinstance(item, Executable):
+            # In the order of the files: what came before is stored before.
+            await _write(server, drafts, loaded)
+            drafts = []
+            await _execute(server, batch.sources[n], batch.bodies[n], loaded)
+    await _write(server, drafts, loaded)
+    on_progress(batch)
+
+
+async def _write(server: Server, drafts: list[Draft], loaded: Loaded) -> None:
+    if not drafts:
+        return
+
+    async def work(transaction: Transaction) -> tuple[int, int, int]:
+        created = updated = unchanged = 0
+        known = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])
+        for draft in drafts:
+            key = (draft.resource_type, draft.logical_id)
+            before = known.get(key)
+            if before is None:
+                known[key] = await transaction.put(draft)
+                created += 1
+                continue
+            status, known[key] = await put(server, _UPDATE, transaction, draft)
+            created += status == 201
+            unchanged += known[key].version_id == before.version_id
+            updated += status == 200 and known[key].version_id != before.version_id
+        return created, updated, unchanged
+
+    created, updated, unchanged = await server.store.write(ALL, work)
+    loaded.created += created
+    loaded.updated += updated
+    loaded.unchanged += unchanged
+
+
+async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) -> None:
+    headers = {"content-type": FHIR_JSON, "prefer": "return=minimal"}
+    request = Request("POST", "", headers=headers, body=body, base_url=server.settings.base_url)
+    try:
+        response = await dispatch(server, request)
+    except FhirError as error:
+        loaded.refusals.append(Refusal(source, "Bundle", error.issues))
+        return
+    loaded.executed += 1
+    loaded.refusals += _refused_entries(source, response)
+
+
+def _refused_entries(source: Source, response: Response) -> Iterator[Refusal]:
+    """The entries of a batch that failed, each with its outcome (R4 http.html#brules)."""
+    answer = msgspec.json.decode(response.body) if isinstance(response.body, bytes) else {}
+    for n, entry in enumerate(answer.get("entry", [])):
+        if entry["response"]["status"] >= "400":
+            issues = entry["response"].get("outcome", {}).get("issue", [])
+            yield Refusal(
+                source,
+                f"Bundle.entry[{n}]",
+                [
+                    Issue(
+                        issue["code"],
+                        issue.get("diagnostics", ""),
+                        next(iter(issue.get("expression", [])), None),
+                        issue["severity"],
+                    )
+                    for issue in issues
+                ],
+            )

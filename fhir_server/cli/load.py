@@ -1,0 +1,138 @@
+"""`fhir-server load`: show progress, report what was refused."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from fhir_server.bulk.load import Loaded, Refusal, load, preparing_processes
+from fhir_server.bulk.source import Batch, batches, files_of
+from fhir_server.cli.options import add_settings, settings_of
+from fhir_server.errors import FhirError
+from fhir_server.interactions.exchange import Server
+from fhir_server.operations.served import served_operations
+from fhir_server.settings import Settings
+from fhir_server.storage import open_store
+
+SETTINGS = (
+    "database",
+    "base_url",
+    "canonical_base",
+    "time_zone",
+    "max_body_bytes",
+    "max_bundle_entries",
+    "max_json_depth",
+    "sqlite_synchronous",
+)
+SHOWN_REFUSALS = 20
+LINE_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="DIR|FILE", help="Folders and files to load.")
+    parser.add_argument(
+        "--execute",
+        action="store_true",
+        help="Carry out Bundles of type batch and transaction instead of storing them.",
+    )
+    parser.add_argument(
+        "--workers", dest="processes", type=int, default=2, metavar="N", help="Processes that validate. Default: 2."
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="Write every refusal to FILE, a JSON object a line."
+    )
+    add_settings(parser, SETTINGS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when everything was stored, 1 when something was refused or the load failed."""
+    settings = settings_of(arguments)
+    started = time.monotonic()
+    try:
+        files = files_of(arguments.paths)
+        with preparing_processes(arguments.processes) as pool, _progress(files) as on_progress:
+            loaded = asyncio.run(_load(settings, files, pool, arguments.processes, arguments.execute, on_progress))
+    except FhirError as error:
+        print(f"fhir-server: {error}", file=sys.stderr)
+        return 1
+    _report(loaded, arguments.report)
+    _summarise(loaded, time.monotonic() - started)
+    return 1 if loaded.refusals else 0
+
+
+async def _load(
+    settings: Settings,
+    files: list[Path],
+    pool: Executor,
+    processes: int,
+    execute: bool,
+    on_progress: Callable[[Batch], None],
+) -> Loaded:
+    store = await open_store(settings)
+    try:
+        server = Server(store, settings, served_operations(settings.canonical_base))
+        return await load(server, batches(files), pool, workers=processes, execute=execute, on_progress=on_progress)
+    finally:
+        await store.close()
+
+
+@contextmanager
+def _progress(files: list[Path]) -> Iterator[Callable[[Batch], None]]:
+    """A bar on a terminal, else a line now and then."""
+    if sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 (0.1 s that only a terminal needs)
+        from rich.progress import Progress  # noqa: PLC0415
+
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task("Loading", total=sum(file.stat().st_size for file in files))
+            yield lambda batch: bar.advance(task, batch.progress)
+        return
+    done = 0
+    shown = started = time.monotonic()
+
+    def line(batch: Batch) -> None:
+        nonlocal done, shown
+        done += len(batch.bodies)
+        now = time.monotonic()
+        if now - shown >= LINE_SECONDS:
+            shown = now
+            print(f"{done} resources, {done / (now - started):.0f} a second", file=sys.stderr, flush=True)
+
+    yield line
+
+
+def _report(loaded: Loaded, report: Path | None) -> None:
+    for refusal in loaded.refusals[:SHOWN_REFUSALS]:
+        for issue in refusal.issues:
+            where = issue.expression or refusal.resource
+            print(f"{refusal.source}: {refusal.resource}: {where}: {issue.diagnostics}", file=sys.stderr)
+    hidden = len(loaded.refusals) - SHOWN_REFUSALS
+    if hidden > 0:
+        print(f"... and {hidden} more refused; --report FILE lists all.", file=sys.stderr)
+    if report is not None:
+        report.write_bytes(b"".join(msgspec.json.encode(_as_json(refusal)) + b"\n" for refusal in loaded.refusals))
+
+
+def _as_json(refusal: Refusal) -> dict[str, object]:
+    return {
+        "file": str(refusal.source.file),
+        "line": refusal.source.line or None,
+        "resource": refusal.resource,
+        "issue": [issue.as_json() for issue in refusal.issues],
+    }
+
+
+def _summarise(loaded: Loaded, seconds: float) -> None:
+    executed = f", {loaded.executed} Bundles executed" if loaded.executed else ""
+    print(
+        f"{loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged{executed}, "
+        f"{len(loaded.refusals)} refused in {seconds:.1f} s ({loaded.total / seconds:.0f} a second)"
+    )
