@@ -54,7 +54,9 @@ def tokenize(expression: str) -> list[Token]:
     while position < len(expression):
         match = _TOKEN.match(expression, position)
         if match is None:
-            raise InvalidExpression(f"Unexpected {expression[position]!r} at column {position + 1} of the FHIRPath expression.")
+            raise InvalidExpression(
+                f"Unexpected {expression[position]!r} at column {position + 1} of the FHIRPath expression."
+            )
         kind = match.lastgroup or ""
         if kind != "skip":
             tokens.append(_token(kind, match[kind], position))

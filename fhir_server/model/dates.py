@@ -1,4 +1,4 @@
-"""FHIR dates and times as inclusive ranges of milliseconds since 1970 UTC (R4 datatypes.html#dateTime, search.html#date)."""
+"""Dates and times as inclusive ranges of milliseconds since 1970 UTC (R4 datatypes.html#dateTime, search.html#date)."""
 
 from __future__ import annotations
 

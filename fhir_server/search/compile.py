@@ -8,7 +8,18 @@ from fhir_server.errors import InvalidSearch
 from fhir_server.model.identity import rid
 from fhir_server.search.definitions import Definition, definitions
 from fhir_server.search.matching import Matching, unescape
-from fhir_server.search.parameters import composite, date, last_updated, number, quantity, reference, special, string, token, uri
+from fhir_server.search.parameters import (
+    composite,
+    date,
+    last_updated,
+    number,
+    quantity,
+    reference,
+    special,
+    string,
+    token,
+    uri,
+)
 from fhir_server.search.request import Criterion, SearchRequest
 from fhir_server.search.sorting import sort_key
 from fhir_server.settings import Settings
@@ -49,7 +60,13 @@ def compile_query(
     return Query(
         request.resource_type,
         tuple([_predicate(criterion, known, request.resource_type, matching) for criterion in request.criteria]),
-        tuple([key for rule in request.sort if (key := sort_key(request.resource_type, rule.code, descending=rule.descending))]),
+        tuple(
+            [
+                key
+                for rule in request.sort
+                if (key := sort_key(request.resource_type, rule.code, descending=rule.descending))
+            ]
+        ),
         default_count if request.count is None else min(request.count, max_count),
         request.total != "none" or request.count == 0,
     )
@@ -58,7 +75,7 @@ def compile_query(
 def _predicate(criterion: Criterion, known: dict[str, Definition], resource_type: str, matching: Matching) -> Predicate:
     if len(criterion.values) > MOST_VALUES:
         raise InvalidSearch(
-            f"The search parameter '{criterion.code}' has {len(criterion.values)} values; at most {MOST_VALUES} are taken.",
+            f"The search parameter '{criterion.code}' takes at most {MOST_VALUES} values, got {len(criterion.values)}.",
             code="too-costly",
         )
     if criterion.code == "_id":

@@ -21,7 +21,9 @@ def conditional_query(
     pairs = _pairs(criteria)
     request = parse_search(resource_type, pairs, strict=True)
     if not request.criteria:
-        raise InvalidSearch(f"The condition names no search parameter of {resource_type}; give at least one, with a value.")
+        raise InvalidSearch(
+            f"The condition names no search parameter of {resource_type}; give at least one, with a value."
+        )
     if len(request.criteria) != len(pairs):
         names = sorted({name for name, _ in pairs} - {criterion.code for criterion in request.criteria})
         raise InvalidSearch(f"A condition takes search parameters of {resource_type} only, not {', '.join(names)}.")

@@ -1,4 +1,4 @@
-"""The search parameters that work, for the CapabilityStatement (R4 capabilitystatement.html, rest.resource.searchParam)."""
+"""The search parameters that work, for CapabilityStatement.rest.resource.searchParam."""
 
 from __future__ import annotations
 

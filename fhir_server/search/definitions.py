@@ -13,7 +13,9 @@ from fhir_server.search.paths import PRESENT, Path, Step, paths, relative_paths,
 from fhir_server.storage.rows import parameter
 
 INDEXED_TYPES: dict[str, frozenset[str]] = {
-    "token": frozenset(("CodeableConcept", "Coding", "code", "boolean", "Identifier", "ContactPoint", "string", "id", "uri", PRESENT)),
+    "token": frozenset(
+        ("CodeableConcept", "Coding", "code", "boolean", "Identifier", "ContactPoint", "string", "id", "uri", PRESENT)
+    ),
     "reference": frozenset(("Reference", "canonical", "uri", "Resource")),
     "date": frozenset(("date", "dateTime", "instant", "Period", "Timing")),
     "string": frozenset(("string", "markdown", "HumanName", "Address")),
@@ -86,14 +88,15 @@ def definitions(resource_type: str) -> dict[str, Definition]:
 
 
 def _definition(resource_type: str, code: str, declared: spec.SearchParameter) -> Definition | None:
+    """None when search cannot follow the expression, or indexes none of the types at its end."""
+    p = parameter(spec.parameter_number(resource_type, code))
     try:
         located = tuple(paths(parse(declared.expression or ""), resource_type))
+        if declared.type == "composite":
+            components = tuple(_component(resource_type, part, located) for part in declared.components)
+            return Definition(resource_type, code, "composite", p, located, components=components)
     except InvalidExpression:
         return None
-    p = parameter(spec.parameter_number(resource_type, code))
-    if declared.type == "composite":
-        components = tuple(_component(resource_type, part, located) for part in declared.components)
-        return Definition(resource_type, code, "composite", p, located, components=components)
     located = tuple(_indexed(located, declared.type))
     if not located:
         return None
@@ -101,9 +104,8 @@ def _definition(resource_type: str, code: str, declared: spec.SearchParameter) -
     bindings = None
     if declared.type == "token" and types <= {"code", "boolean", PRESENT}:
         bindings = tuple(dict.fromkeys(path.element.binding for path in located))
-    return Definition(
-        resource_type, code, declared.type, p, located, tuple(declared.targets), element_types=types, bindings=bindings
-    )
+    targets = tuple(declared.targets)
+    return Definition(resource_type, code, declared.type, p, located, targets, element_types=types, bindings=bindings)
 
 
 def _component(resource_type: str, part: spec.SearchComponent, contexts: tuple[Path, ...]) -> Component:

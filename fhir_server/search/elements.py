@@ -38,7 +38,10 @@ def children(parent: Element, name: str) -> tuple[Element, ...]:
     definition = structure.elements.get(f"{path}[x]")
     if definition is None:
         return ()
-    return tuple(_element(path, definition, type_name, name + type_name[:1].upper() + type_name[1:]) for type_name in definition.types)
+    return tuple(
+        _element(path, definition, type_name, name + type_name[:1].upper() + type_name[1:])
+        for type_name in definition.types
+    )
 
 
 def _element(path: str, definition: spec.Element, type_name: str, key: str) -> Element:

@@ -44,7 +44,9 @@ def unescape(text: str) -> str:
     if "\\" not in text:
         return text
     plain = re.sub(r"\\([\\,|$])", r"\1", text)
-    if len(plain) + len(re.findall(r"\\[\\,|$]", text)) != len(text) or re.search(r"\\(?![\\,|$])", re.sub(r"\\[\\,|$]", "", text)):
+    if len(plain) + len(re.findall(r"\\[\\,|$]", text)) != len(text) or re.search(
+        r"\\(?![\\,|$])", re.sub(r"\\[\\,|$]", "", text)
+    ):
         raise InvalidSearch(
             "A backslash in a search value escapes one of \\ , | $ and stands for nothing else; write \\\\ for a backslash."
         )
@@ -58,5 +60,5 @@ def prefix_of(text: str) -> tuple[str, str]:
 
 
 def unusable(code: str, value: str, expected: str) -> InvalidSearch:
-    """The refusal of a value; the value is named because the caller sent it, and cut because it may be long."""
+    """The refusal of a value, which is named as the caller sent it and cut because it may be long."""
     return InvalidSearch(f"The value {value[:100]!r} of the search parameter '{code}' is not {expected}.")

@@ -52,7 +52,8 @@ def decode(key: bytes, text: str, *, kind: str, query: int) -> Cursor:
         plain = _cipher(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _belonging(kind, query))
     except (InvalidTag, ValueError):
         raise InvalidSearch(
-            "The page link is not one this server made for these parameters. Start again with the first page.", code="invalid"
+            "The page link is not one this server made for these parameters. Start again with the first page.",
+            code="invalid",
         ) from None
     snapshot, after = msgspec.msgpack.decode(plain, type=tuple[int, tuple[int | str | None, ...]])
     return Cursor(snapshot, after)

@@ -88,7 +88,9 @@ class _Parser:
 
     def _ignore(self, name: str, reason: str) -> None:
         if self._strict:
-            raise InvalidSearch(f"{reason} Leave it out, or send Prefer: handling=lenient to have it ignored.", code="not-supported")
+            raise InvalidSearch(
+                f"{reason} Leave it out, or send Prefer: handling=lenient to have it ignored.", code="not-supported"
+            )
         self._ignored.append(Ignored(name, reason))
 
     def _refuse_unsupported(self, name: str) -> None:
@@ -97,10 +99,12 @@ class _Parser:
         if what is None and "." in name and name.partition(".")[0].partition(":")[0] in self._known:
             what = "chained search"
         if what is not None:
-            raise InvalidSearch(f"This server does not support {what} ('{name}'). Search without it.", code="not-supported")
+            raise InvalidSearch(
+                f"This server does not support {what} ('{name}'). Search without it.", code="not-supported"
+            )
         if colon and (bare in self._known or bare in _CONTROLS or bare in ("_id", "_lastUpdated")):
             raise InvalidSearch(
-                f"The modifier ':{modifier}' of '{bare}' is not supported; this server supports '{bare}' without modifiers.",
+                f"The modifier ':{modifier}' of '{bare}' is not supported; '{bare}' works without modifiers.",
                 code="not-supported",
             )
 

@@ -1,7 +1,8 @@
-"""Search expressions as paths of plain dictionary steps, with R4's types resolved (R4 searchparameter.html, expression).
+"""Search expressions as paths of plain dictionary steps, with R4's types resolved (R4 searchparameter.html).
 
 R4's search expressions use a small part of FHIRPath: members, unions, `as`/`ofType`, `where` with an
-equality or `resolve() is`, `extension()`, an index and one boolean test. Each becomes a `Path`: steps over the JSON and the type of the element at its end.
+equality or `resolve() is`, `extension()`, an index and one boolean test. Each becomes a `Path`: steps over
+the JSON and the type of the element at its end.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Path:
 
 def paths(expression: Expression, resource_type: str) -> list[Path]:
     """The paths of `expression` that start at `resource_type`. Raises InvalidExpression for other FHIRPath."""
-    return [path for term in union(expression) if _starts_at(term, resource_type) for path in _walk(term, resource_type)]
+    return [
+        path for term in union(expression) if _starts_at(term, resource_type) for path in _walk(term, resource_type)
+    ]
 
 
 def relative_paths(expression: Expression, context: Path) -> list[Path]:
@@ -127,9 +130,9 @@ def _where(path: Path, condition: Expression) -> Path:
     match condition:
         case TypeTest(operator="is", operand=Call(source=None, name="resolve"), type_name=type_name):
             return replace(path, only=type_name)
-        case Binary(operator="=", left=Member(source=None, name="system"), right=Literal(kind="string", value=str(value))) if (
-            path.type_name == "ContactPoint"
-        ):
+        case Binary(
+            operator="=", left=Member(source=None, name="system"), right=Literal(kind="string", value=str(value))
+        ) if path.type_name == "ContactPoint":
             return replace(path, only=value)
         case Binary(operator="=", left=Member(source=None, name=name), right=Literal(kind="string", value=str(value))):
             return replace(path, steps=(*path.steps, Step("equal", name, value)))
@@ -165,4 +168,6 @@ def _presence(candidates: list[Path]) -> Path:
 
 
 def _refuse(node: Expression) -> list[Path]:
-    raise InvalidExpression(f"Search cannot follow this FHIRPath at column {node.position + 1} of the expression.", code="not-supported")
+    raise InvalidExpression(
+        f"Search cannot follow this FHIRPath at column {node.position + 1} of the expression.", code="not-supported"
+    )

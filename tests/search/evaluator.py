@@ -20,7 +20,9 @@ def matches(resource: dict[str, Any], *pairs: tuple[str, str]) -> bool:
     request = parse_search(resource["resourceType"], pairs, strict=True)
     query = compile_query(request, base_url=BASE_URL, time_zone=TIME_ZONE)
     rows = extract(resource, TIME_ZONE)
-    return all(holds(predicate, rows, rid(resource["resourceType"], resource.get("id", ""))) for predicate in query.predicates)
+    return all(
+        holds(predicate, rows, rid(resource["resourceType"], resource.get("id", ""))) for predicate in query.predicates
+    )
 
 
 def holds(predicate: q.Predicate, rows: IndexRows, own: int) -> bool:
@@ -44,9 +46,7 @@ def holds(predicate: q.Predicate, rows: IndexRows, own: int) -> bool:
         case q.TokenSystem(p, wanted_system):
             return any(row_p == p and systems.get(v) == wanted_system for row_p, v, _ in rows.numbers)
         case q.NumberRange(p, low, high, w):
-            return any(
-                row_p == p and _within(v, low, high) and w in (None, row_w) for row_p, v, row_w in rows.numbers
-            )
+            return any(row_p == p and _within(v, low, high) and w in (None, row_w) for row_p, v, row_w in rows.numbers)
         case q.PeriodRange():
             return any(
                 row_p == predicate.p

@@ -20,7 +20,9 @@ def cases() -> Iterator[Any]:
         content = json.loads(file.read_text(), parse_float=Decimal)
         for number, group in enumerate(content["groups"]):
             for case in group["cases"]:
-                yield pytest.param(group["resource"], case["search"], case["match"], id=f"{file.stem}-{number}-{case['search']}"[:120])
+                yield pytest.param(
+                    group["resource"], case["search"], case["match"], id=f"{file.stem}-{number}-{case['search']}"[:120]
+                )
 
 
 @pytest.mark.parametrize(("resource", "search", "expected"), list(cases()))

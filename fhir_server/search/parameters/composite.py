@@ -59,7 +59,9 @@ def _cells_of(search_type: str, path: Path, value: Any, time_zone: str) -> list[
         case "token":
             return [(0, found[0], 0, "") for found in token.coded(value, path.type_name, path.element.binding)]
         case "quantity":
-            return [(variant, v, w, "") for variant, v, w in quantity.entries(value)] if path.type_name != "Range" else []
+            return (
+                [(variant, v, w, "") for variant, v, w in quantity.entries(value)] if path.type_name != "Range" else []
+            )
         case "number":
             return [(0, number.ordered(value), 0, "")]
         case "date":
@@ -121,7 +123,9 @@ def _matches(definition: Definition, p: int, components: list[str], matching: Ma
 def _token_bounds(component: Component, text: str, hashes: str, codes: str) -> dict[str, Any]:
     system, code = token.parse(component.code, text)
     if not code:
-        raise InvalidSearch(f"The component '{component.code}' of a composite needs a code: write code, system|code or |code.")
+        raise InvalidSearch(
+            f"The component '{component.code}' of a composite needs a code: write code, system|code or |code."
+        )
     return {codes: (code,)} if system is None else {hashes: (token_hash(system, code),)}
 
 

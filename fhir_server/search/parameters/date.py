@@ -84,7 +84,11 @@ def parse(code: str, value: str, time_zone: str) -> tuple[str, int, int]:
     # An unencoded + of an offset arrives as a space.
     period = period_of(rest.replace(" ", "+"), time_zone)
     if period is None:
-        raise unusable(code, value, "a date: write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][Z|+hh:mm] after an optional prefix")
+        raise unusable(
+            code,
+            value,
+            "a date: write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][Z|+hh:mm] after an optional prefix",
+        )
     return prefix, *period
 
 

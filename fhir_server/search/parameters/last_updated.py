@@ -17,7 +17,7 @@ def match(values: tuple[str, ...], matching: Matching) -> Predicate:
 
 
 def _moments(prefix: str, low: int, high: int) -> list[tuple[int | None, int | None]]:
-    """Alternatives of the moments (first, last millisecond): the bounds on the start and the end of a period of no width."""
+    """Alternatives of (first, last millisecond): a moment is a period of no width, so both its bounds hold for it."""
     found = []
     for start_low, start_high, end_low, end_high in date.period_bounds(prefix, low, high):
         lows = [bound for bound in (start_low, end_low) if bound is not None and bound != OPEN_LOW]

@@ -52,7 +52,9 @@ def parse(code: str, value: str) -> tuple[str, Decimal, Decimal]:
     prefix, rest = prefix_of(unescape(value))
     match = _NUMBER.fullmatch(rest)
     if match is None:
-        raise unusable(code, value, "a number: write digits, with a fraction or an exponent if need be, after an optional prefix")
+        raise unusable(
+            code, value, "a number: write digits, with a fraction or an exponent if need be, after an optional prefix"
+        )
     number = Decimal(rest)
     return prefix, number, half_of_last_place(number, exponential=match[3] is not None)
 
@@ -68,7 +70,9 @@ def half_of_last_place(number: Decimal, *, exponential: bool) -> Decimal:
     return Decimal(5).scaleb(exponent - 1)
 
 
-def ranges(prefix: str, number: Decimal, half: Decimal, convert: Callable[[Decimal], int] = ordered) -> list[tuple[int | None, int | None]]:
+def ranges(
+    prefix: str, number: Decimal, half: Decimal, convert: Callable[[Decimal], int] = ordered
+) -> list[tuple[int | None, int | None]]:
     """Alternatives of inclusive (low, high) over `ordered` values for a search value (R4 search.html#prefix).
 
     `convert` maps a decimal to the order; it must be monotone.

@@ -1,7 +1,7 @@
 """Quantities as number rows, as written and in UCUM base units (R4 search.html#quantity).
 
 As written: v the number, w the unit. A UCUM quantity has w = symbol("|unit") with its human unit, or its code
-when it has none, and a canonical row (v in base units, w = symbol(base units)). Any other has one row for each
+when it has none, and a canonical row (v in base units, w = symbol(base units)). Any other has a row for each
 of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). Ranges are composite rows (a unit, b low, c high).
 """
 
@@ -122,7 +122,7 @@ def search_bounds(code: str, value: str) -> list[list[tuple[int, Bound]]]:
         return [[bound] for bound in in_base]
     w = symbol(f"{system}|{unit}")
     alternatives: list[list[tuple[int, Bound]]] = [[(0, (low, high, w))] for low, high in as_written]
-    # `5.4||mg` is 5.4 of something as written and, in base units, 5.4 mg: so a quantity coded mg whatever its human unit.
+    # `5.4||mg` also is 5.4 of anything as written that in base units is 5.4 mg: coded mg, whatever its human unit.
     alternatives += [[(0, (low, high, None)), base] for (low, high), base in zip(as_written, in_base, strict=False)]
     return alternatives
 

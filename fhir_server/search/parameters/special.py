@@ -1,4 +1,4 @@
-"""`near`: places within a distance of a point (R4 location.html#search), as one composite row (b latitude, c longitude)."""
+"""`near`: places within a distance of a point (R4 location.html#search): composite rows (b latitude, c longitude)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def match(definition: Definition, values: tuple[str, ...], matching: Matching) -
         north = metres / _METRES_PER_DEGREE
         east = min(180.0, north / max(math.cos(math.radians(min(89.9, abs(latitude) + north))), 1e-6))
         bands = [(longitude - east, longitude + east)]
-        bands += [(west + turn, last + turn) for west, last in bands for turn in (-360, 360) if abs(longitude) + east > 180]
+        bands += [
+            (west + turn, last + turn) for west, last in bands for turn in (-360, 360) if abs(longitude) + east > 180
+        ]
         parts += [
             CompositeMatch(
                 definition.p,

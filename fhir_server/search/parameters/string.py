@@ -1,4 +1,4 @@
-"""Strings as folded text rows matched by their start (R4 search.html#string); w is the hash of the string as written."""
+"""Strings as folded text rows matched by their start (R4 search.html#string); w is the hash of the unfolded string."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def fold(text: str) -> str:
     else:
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         plain = "".join(
-            c for c in decomposed if not unicodedata.combining(c) and (unicodedata.category(c)[0] != "P" or _SEPARATORS.match(c))
+            c
+            for c in decomposed
+            if not unicodedata.combining(c) and (unicodedata.category(c)[0] != "P" or _SEPARATORS.match(c))
         )
     # Folded last: some letters (ß, ſt) fold to several, and a fold can leave capitals of other scripts decomposed.
     return _SEPARATORS.sub(" ", plain).strip().casefold()

@@ -109,7 +109,7 @@ def coded(value: Any, type_name: str, binding: str) -> list[tuple[int, str, str]
 
 
 def normal_contact(value: str) -> str:
-    """A phone number without punctuation; anything else without case (R4 search.html#token leaves this to the server)."""
+    """A phone number without punctuation; anything else without case (R4 search.html#token leaves it open)."""
     text = value.strip()
     return _PHONE_PUNCTUATION.sub("", text) if _PHONE.fullmatch(text) else text.casefold()
 
@@ -167,7 +167,9 @@ def _text_predicates(definition: Definition, source: Source, parsed: list[tuple[
     systems: list[int] = []
     for system, code in parsed:
         if "ContactPoint" in types and system is not None and not types & {"Identifier", "Coding", "CodeableConcept"}:
-            raise InvalidSearch(f"The search parameter '{definition.code}' takes a value without '|' (R4 search.html#token).")
+            raise InvalidSearch(
+                f"The search parameter '{definition.code}' takes a value without '|' (R4 search.html#token)."
+            )
         if not code:
             systems.append(symbol(system or ""))
             continue
