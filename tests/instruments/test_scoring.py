@@ -53,6 +53,16 @@ def test_golden(instrument: str, vector: dict[str, Any]) -> None:
         assert scoring.results == ()
 
 
+@pytest.mark.parametrize(("instrument", "items", "highest"), [("oks", 12, 4), ("phq-9", 9, 3)])
+def test_each_level_of_each_item_counts_its_own_number(instrument: str, items: int, highest: int) -> None:
+    """With all other items at 0 the total is the level itself: any changed weight or swapped option shows."""
+    for position in range(items):
+        for level in range(highest + 1):
+            answers: list[int | None] = [0] * items
+            answers[position] = level
+            assert scored(instrument, response(instrument, answers)).results[0].value == level
+
+
 def test_display_is_rounded_half_up_apart_from_the_value() -> None:
     scoring = scored("oks", response("oks", [4, 4, 4, 3, 2, 1, None, 4, 4, 4, 4, 0]), allow_unverified=True)
     assert (scoring.results[0].value, scoring.results[0].display) == (Decimal("37.090909"), Decimal("37.1"))
