@@ -48,7 +48,7 @@ def unescape(text: str) -> str:
         r"\\(?![\\,|$])", re.sub(r"\\[\\,|$]", "", text)
     ):
         raise InvalidSearch(
-            "A backslash in a search value escapes one of \\ , | $ and stands for nothing else; write \\\\ for a backslash."
+            "A backslash in a search value escapes one of \\ , | $ and nothing else; write \\\\ for a backslash."
         )
     return plain
 

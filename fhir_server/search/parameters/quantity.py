@@ -2,7 +2,8 @@
 
 As written: v the number, w the unit. A UCUM quantity has w = symbol("|unit") with its human unit, or its code
 when it has none, and a canonical row (v in base units, w = symbol(base units)). Any other has a row for each
-of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). Ranges are composite rows (a unit, b low, c high).
+of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). A Range is a composite row (a unit, b low,
+c high).
 """
 
 from __future__ import annotations
