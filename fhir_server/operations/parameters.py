@@ -63,8 +63,10 @@ def _body_parts(definition: Definition, request: Request, max_depth: int) -> Ite
         return
     resource_type = body.get("resourceType")
     if resource_type == "Parameters":
-        for index, part in enumerate(body.get("parameter", ())):
-            yield part, f"Parameters.parameter[{index}]"
+        parts = body.get("parameter", [])
+        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+            raise InvalidResource("Parameters.parameter must be an array of objects.", expression="Parameters.parameter")
+        yield from ((part, f"Parameters.parameter[{index}]") for index, part in enumerate(parts))
         return
     parameter = definition.body_parameter(str(resource_type))
     if parameter is None:

@@ -12,7 +12,10 @@ from operator import attrgetter, itemgetter
 
 from fhir_server import spec
 from fhir_server.model.identity import rid
-from fhir_server.operations.references import targets
+from fhir_server.operations.references import questionnaires, targets
+from fhir_server.search.definitions import definitions
+from fhir_server.search.matching import Matching
+from fhir_server.search.parameters.uri import match
 from fhir_server.search.patient_compartment import ADDED, patient_parameters
 from fhir_server.storage.base import SearchPage, StoredVersion
 from fhir_server.storage.query import IdIn, InCompartment, Predicate, Query
@@ -24,6 +27,9 @@ PAGE = 200
 """Resources held in memory at once."""
 OF_PATIENTS = frozenset(spec.compartment("Patient")) | set(ADDED) | {"Patient"}
 """Types whose resources are about a patient: R4's compartment definition and ours."""
+
+_ANYWHERE = Matching(base_url="", time_zone="")
+"""A search by url depends on neither."""
 
 
 def compartment_types(held: Iterable[str]) -> tuple[str, ...]:
@@ -84,6 +90,7 @@ class Referenced:
     snapshot: int | None
     _seen: set[tuple[str, str]] = field(default_factory=set)
     _pending: set[tuple[str, str]] = field(default_factory=set)
+    _canonicals: set[str] = field(default_factory=set)
 
     def note(self, body: bytes) -> None:
         """Remember what `body` refers to."""
@@ -91,9 +98,12 @@ class Referenced:
             if target[0] in self.types and target not in self._seen:
                 self._seen.add(target)
                 self._pending.add(target)
+        if "Questionnaire" in self.types and b'"questionnaire":' in body:
+            self._canonicals.update(questionnaires(body))
 
     async def follow(self) -> AsyncIterator[StoredVersion]:
         """The resources noted, then those they refer to, and so on; the same order for the same snapshot."""
+        await self._find_questionnaires()
         while self._pending:
             wanted, self._pending = sorted(self._pending), set()
             for resource_type, of_type in groupby(wanted, key=itemgetter(0)):
@@ -102,6 +112,17 @@ class Referenced:
                     for version in await self._read(resource_type, ids[start : start + PAGE]):
                         self.note(version.body or b"")
                         yield version
+
+    async def _find_questionnaires(self) -> None:
+        """A canonical stands for what is stored under it: one version, or all when it names none."""
+        url = definitions("Questionnaire")["url"]
+        for canonical in sorted(self._canonicals):
+            query = Query("Questionnaire", (match(url, (canonical,), _ANYWHERE),), count=PAGE, snapshot=self.snapshot)
+            for version in (await self.search(query)).matches:
+                target = ("Questionnaire", version.logical_id)
+                if target not in self._seen:
+                    self._seen.add(target)
+                    self._pending.add(target)
 
     async def _read(self, resource_type: str, ids: list[str]) -> list[StoredVersion]:
         rids = tuple(rid(resource_type, logical_id) for logical_id in ids)

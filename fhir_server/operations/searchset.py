@@ -51,7 +51,8 @@ async def _chunked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield b"".join(gathered)
             gathered.clear()
             size = 0
-    yield b"".join(gathered)
+    if gathered:
+        yield b"".join(gathered)
 
 
 async def _pieces(

@@ -202,6 +202,33 @@ async def test_an_attachment_comes_with_its_data(operations: Operations, put: Pu
     assert base64.b64decode(pdf["data"]) == letter
 
 
+async def test_an_answered_questionnaire_is_found_by_its_canonical(operations: Operations, put: Put) -> None:
+    url = "https://x.example/Questionnaire/oks"
+    form: Json = {"resourceType": "Questionnaire", "status": "active", "url": url}
+    answers: Json = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "answers",
+        "status": "completed",
+        "subject": {"reference": "Patient/anna"},
+    }
+    await put(
+        ANNA,
+        {**form, "id": "oks-1", "version": "1.0"},
+        {**form, "id": "oks-2", "version": "2.0"},
+        {**form, "id": "other", "url": f"{url}-other"},
+        {**answers, "questionnaire": f"{url}|1.0"},
+    )
+    whole = entries(await operations.get(PATH))
+    assert whole == {
+        "Patient/anna": "match",
+        "QuestionnaireResponse/answers": "match",
+        "Questionnaire/oks-1": "include",
+    }
+    await put({**answers, "questionnaire": url})
+    whole = entries(await operations.get(PATH))
+    assert [name for name, mode in whole.items() if mode == "include"] == ["Questionnaire/oks-1", "Questionnaire/oks-2"]
+
+
 async def test_a_large_record_is_streamed_and_a_bundle_entry_is_not(operations: Operations, put: Put) -> None:
     text = "x" * 4000
     many = [{**KNEE, "id": f"o{n}", "code": {"text": text}, "performer": []} for n in range(400)]

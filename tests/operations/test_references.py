@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fhir_server.operations.references import targets
+from fhir_server.operations.references import questionnaires, targets
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ from fhir_server.operations.references import targets
 )
 def test_targets(resource: dict[str, object], found: list[tuple[str, str]]) -> None:
     assert list(targets(msgspec.json.encode(resource))) == found
+
+
+def test_questionnaires() -> None:
+    body = msgspec.json.encode(
+        {"questionnaire": "https://x.example/Questionnaire/oks|1.0", "text": '"questionnaire":"no"'}
+    )
+    assert list(questionnaires(body)) == ["https://x.example/Questionnaire/oks|1.0"]

@@ -110,6 +110,12 @@ async def test_an_empty_body_is_no_parameters(registry: OperationRegistry, recor
         ("meta-add", {"body": {"resourceType": "Patient"}}, 400, "invalid", "Parameters"),
         ("everything", {"body": parameters({"name": "start", "valueString": "2026"})}, 400, "invalid", "valueDate"),
         ("everything", {"body": parameters({"name": "start"})}, 400, "invalid", "no value"),
+        ("everything", {"body": {"resourceType": "Parameters", "parameter": {}}}, 400, "invalid", "array"),
+        ("everything", {"body": {"resourceType": "Parameters", "parameter": ["x"]}}, 400, "invalid", "array"),
+        ("everything", {"body": parameters({"name": ["start"]})}, 400, "invalid", "no parameter"),
+        ("validate", {"body": parameters({"name": "resource", "resource": []})}, 400, "invalid", "resourceType"),
+        ("validate", {"body": parameters({"name": "resource", "valueString": "x"})}, 400, "invalid", "as resource"),
+        ("validate", {"body": {"resourceType": ["Patient"]}}, 400, "invalid", "resourceType"),
         ("everything", {"headers": {"content-type": "multipart/form-data; boundary=x"}}, 415, "not-supported", "form"),
     ],
 )
