@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fhir_server.content import shipped_resources
+from fhir_server.demo import demo_resources
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.operations.apply import ANCHORS
+from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"
 RESOURCES = shipped_resources(BASE)
@@ -50,6 +52,16 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for element in value:
             yield from texts(element)
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=named)
+def test_every_artefact_is_valid(resource: dict[str, Any]) -> None:
+    validate(resource)
+
+
+def test_the_demo_is_valid() -> None:
+    for resource in demo_resources(RESOURCES, BASE, "Europe/London"):
+        validate(resource)
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=named)
