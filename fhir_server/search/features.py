@@ -16,19 +16,13 @@ _TAG = re.compile(r"<[^>]*>")
 MOST_WORDS = 2000
 """Most different words indexed of one narrative."""
 
-_SPREAD_TRIGRAM = 0x9E37_79B9_7F4A_7C15
-_SPREAD_PARAMETER = 0xC2B2_AE3D_27D4_EB4F
-_MASK = 0xFFFF_FFFF_FFFF_FFFF
-_SIGN = 0x8000_0000_0000_0000
-
 
 @lru_cache(maxsize=8192)
 def trigrams(p: int, folded: str) -> tuple[int, ...]:
-    """The features of each three characters in a row of `folded`, a string value of the parameter `p`."""
-    spread = p * _SPREAD_PARAMETER
-    codes = list(map(ord, folded))
-    packed = {a << 42 | b << 21 | c for a, b, c in zip(codes, codes[1:], codes[2:], strict=False)}
-    return tuple(((x * _SPREAD_TRIGRAM + spread & _MASK) ^ _SIGN) - _SIGN for x in packed)
+    """The features of each three bytes (UTF-8) in a row of `folded`, a string value of the parameter `p`."""
+    text = folded.encode()
+    own = p << 24
+    return tuple({own | a << 16 | b << 8 | c for a, b, c in zip(text, text[1:], text[2:], strict=False)})
 
 
 def words(xhtml: str) -> list[str]:

@@ -120,7 +120,8 @@ def test_a_parameters_trigrams_are_its_own() -> None:
     assert set(trigrams(8, "anna")) == set(trigrams(8, "ann")) | set(trigrams(8, "nna"))
     assert not set(trigrams(8, "anna")) & set(trigrams(16, "anna"))
     assert trigrams(8, "an") == ()
-    assert all(-(2**63) <= feature < 2**63 for feature in trigrams(2**20, "\U0010ffff" * 3))
+    assert set(trigrams(8, "日本")) <= set(trigrams(8, "日本語"))
+    assert all(0 <= feature < 2**63 for feature in trigrams(2**20, "\U0010ffff" * 3))
 
 
 def test_words_of_a_narrative() -> None:
