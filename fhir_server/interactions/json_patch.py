@@ -69,22 +69,22 @@ def _pointer(operation: dict[str, Any], key: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
-def _index(array: list[Any], token: str, *, end: bool) -> int:
+def _index(array: list[Any], step: str, *, end: bool) -> int:
     """`end`: the place behind the last element may be named, by number or by -."""
-    if end and token == "-":
+    if end and step == "-":
         return len(array)
-    number = int(token) if token.isascii() and token.isdigit() and (token == "0" or token[0] != "0") else -1
+    number = int(step) if step.isascii() and step.isdigit() and (step == "0" or step[0] != "0") else -1
     if not 0 <= number < len(array) + int(end):
-        raise _Refused(f"there is no array element {token}.")
+        raise _Refused(f"there is no array element {step}.")
     return number
 
 
 def _get(document: Any, path: list[str]) -> Any:
-    for token in path:
+    for step in path:
         if isinstance(document, list):
-            document = document[_index(document, token, end=False)]
-        elif isinstance(document, dict) and token in document:
-            document = document[token]
+            document = document[_index(document, step, end=False)]
+        elif isinstance(document, dict) and step in document:
+            document = document[step]
         else:
             raise _Refused(f"there is no /{'/'.join(path)} in the resource.")
     return document

@@ -71,7 +71,7 @@ async def _bundle(server: Server, request: Request) -> Response:
     sent = parsed(server, request)
     if sent.get("resourceType") != "Bundle" or sent.get("type") not in ("batch", "transaction"):
         raise FhirError(
-            "Only a Bundle of type batch or transaction can be posted to the base URL: post other resources to their type.",
+            "Only a batch or transaction Bundle can be posted to the base URL: post other resources to their type.",
             code="invalid",
             expression="Bundle.type",
         )
@@ -146,19 +146,11 @@ async def _one(server: Server, request: Request, resource_type: str, logical_id:
 async def _operation(server: Server, request: Request, parts: list[str]) -> Response:
     """[base]/$op, [base]/Type/$op, [base]/Type/id/$op, [base]/Type/id/_history/version/$op"""
     *place, code = parts
-    level: OperationLevel = "system"
-    resource_type = logical_id = version_id = None
-    match place:
-        case []:
-            level = "system"
-        case [resource_type]:
-            level = "type"
-        case [resource_type, logical_id]:
-            level = "instance"
-        case [resource_type, logical_id, "_history", version_id]:
-            level = "instance"
-        case _:
-            raise ResourceNotFound("There is no operation at this address.", code="not-supported")
+    if len(place) > 2 and (len(place) != 4 or place[2] != "_history"):
+        raise ResourceNotFound("There is no operation at this address.", code="not-supported")
+    levels: tuple[OperationLevel, ...] = ("system", "type", "instance")
+    level = levels[min(len(place), 2)]
+    resource_type, logical_id, version_id = (*place[:2], *place[3:], None, None, None)[:3]
     if resource_type is not None and resource_type not in spec.RESOURCE_TYPES:
         raise ResourceNotFound(f"{resource_type} is not a resource type of FHIR R4.", code="not-supported")
     if logical_id is not None:

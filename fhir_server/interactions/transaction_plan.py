@@ -168,7 +168,8 @@ def refuse_overlap(steps: list[Step]) -> None:
 
 def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
     resource = step.resource
-    assert resource is not None and step.logical_id is not None
+    assert resource is not None
+    assert step.logical_id is not None
     if mapping:
         rewrite(resource, mapping)
     if step.entry.request.base_url:
@@ -190,7 +191,8 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
 
 def redirect(step: Step, mapping: dict[str, str]) -> None:
     """Point the step's references elsewhere and index it again; only where it has such references."""
-    assert step.resource is not None and step.logical_id is not None
+    assert step.resource is not None
+    assert step.logical_id is not None
     if step.draft is not None and step.draft.logical_id == step.logical_id:
         text = step.draft.head + step.draft.tail
         if not any(old.encode() in text for old in mapping):

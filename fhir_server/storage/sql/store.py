@@ -63,6 +63,10 @@ class SqlStore:
         result: T = await self.writer.write(scope, work)
         return result
 
+    async def prepare_secrets(self) -> None:
+        """Make the keys that requests need now: a transaction cannot, it would wait for itself."""
+        await self.secret("cursor")
+
     async def secret(self, name: str) -> bytes:
         if name not in self._secrets:
             self._secrets[name] = await self._find_secret(name)

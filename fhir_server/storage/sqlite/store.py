@@ -42,6 +42,8 @@ class SqliteStore(SqlStore):
         else:
             self.writer = _NoWriter()
         self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds)
+        if self._writing:
+            await self.prepare_secrets()
 
     async def close(self) -> None:
         await self.writer.close()
