@@ -17,6 +17,7 @@ from fhir_server.interactions.bundle import links
 from fhir_server.interactions.exchange import Response
 from fhir_server.model.dates import period_of
 from fhir_server.model.identity import hash64, rid
+from fhir_server.model.instant import parse_instant
 from fhir_server.operations.patient_record import OF_PATIENTS, PatientRecord, Referenced, compartment_types
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.searchset import Found, searchset
@@ -204,12 +205,17 @@ def _care_dates(call: OperationRequest, types: tuple[str, ...]) -> dict[str, tup
 
 def _since(call: OperationRequest) -> int | None:
     """Microseconds."""
-    period = _period(call, "_since")
-    return None if period is None else period[0] * 1000
+    value = call.one("_since")
+    if value is None:
+        return None
+    instant = parse_instant(value)
+    if instant is None:
+        raise InvalidSearch(f"Parameter _since is no instant: {value[:40]}.")
+    return instant
 
 
 def _period(call: OperationRequest, name: str) -> tuple[int, int] | None:
-    """First and last millisecond of a date or instant given."""
+    """First and last millisecond of a date given."""
     value = call.one(name)
     if value is None:
         return None
