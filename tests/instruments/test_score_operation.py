@@ -15,6 +15,7 @@ from fhir_server.operations.score import score
 from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import Query
 from fhir_server.storage.scope import ALL
+from fhir_server.validation import validate
 from tests.instruments.responses import BASE, response
 
 BASE_URL = "http://test.example/fhir"
@@ -54,10 +55,12 @@ async def all_of(server: Server, resource_type: str) -> list[StoredVersion]:
 
 
 def parts(answer: Response) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The Observations and the issues of the outcome."""
+    """The Observations and the issues of the outcome, all of them valid."""
     assert isinstance(answer.body, bytes)
     bundle, outcome = (part["resource"] for part in parse(answer.body, max_depth=100)["parameter"])
     assert (bundle["type"], outcome["resourceType"]) == ("collection", "OperationOutcome")
+    validate(bundle)
+    validate(outcome)
     return [entry["resource"] for entry in bundle["entry"]], outcome["issue"]
 
 
@@ -160,6 +163,7 @@ async def test_item_9_stores_an_alert_and_a_flag(server: Server) -> None:
     assert alert["code"]["coding"][0]["code"] == "phq-9.item9"
     assert issues[0]["severity"] == "warning"
     (flag,) = [parse(version.body or b"", max_depth=100) for version in await all_of(server, "Flag")]
+    validate(flag)
     assert (flag["status"], flag["subject"]) == ("active", {"reference": "Patient/p-1"})
     assert flag["extension"][0]["valueReference"] == {"reference": f"Observation/{alert['id']}"}
 

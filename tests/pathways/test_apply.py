@@ -15,6 +15,7 @@ import pytest
 from fhir_server.errors import FhirError
 from fhir_server.pathways.apply import AppliedPlan, Context, apply_pathway
 from fhir_server.pathways.definition import read_pathway
+from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"
 FOLDER = Path(__file__).parents[2] / "profiles" / "pathways" / "knee-oa-arthroplasty"
@@ -61,6 +62,13 @@ def test_one_activity_per_step_in_the_order_of_the_pathway() -> None:
     ]
     assert len(plan.steps) == len(PLAN["action"]) == 29
     assert all("detail" not in activity for activity in plan.care_plan["activity"])
+
+
+def test_every_resource_is_valid() -> None:
+    anchors = dict.fromkeys(read_pathway(PLAN, BASE).events, date(2025, 3, 2))
+    for plan in (apply(), apply(anchors, practitioner="Practitioner/pr", encounter="Encounter/e")):
+        for resource in (plan.care_plan, *plan.steps):
+            validate(resource)
 
 
 def test_the_plan_names_what_it_was_made_from() -> None:
