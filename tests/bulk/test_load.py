@@ -1,0 +1,152 @@
+"""Loading files into a store, on both engines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_server.bulk.load import Loaded, load
+from fhir_server.bulk.source import BATCH_RESOURCES, batches, files_of
+from fhir_server.errors import FhirError
+from fhir_server.interactions.exchange import Server
+from fhir_server.storage.scope import ALL
+
+BUNDLE = {
+    "resourceType": "Bundle",
+    "id": "b1",
+    "type": "transaction",
+    "entry": [
+        {
+            "resource": {"resourceType": "Patient", "id": "x1", "gender": "female"},
+            "request": {"method": "PUT", "url": "Patient/x1"},
+        }
+    ],
+}
+BATCH = {
+    "resourceType": "Bundle",
+    "type": "batch",
+    "entry": [
+        {"request": {"method": "GET", "url": "Patient/x1"}},
+        {"request": {"method": "GET", "url": "Patient/nobody"}},
+    ],
+}
+
+
+def patient(logical_id: str, **elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": logical_id, **elements}
+
+
+def ndjson(path: Path, *resources: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(resource) + "\n" for resource in resources))
+    return path
+
+
+async def load_files(server: Server, *paths: Path, execute: bool = False) -> Loaded:
+    # Threads do what worker processes do: the batches cross as bytes all the same.
+    with ThreadPoolExecutor(2) as pool:
+        return await load(server, batches(files_of(paths)), pool, workers=2, execute=execute)
+
+
+def counts(loaded: Loaded) -> tuple[int, int, int, int]:
+    return loaded.created, loaded.updated, loaded.unchanged, len(loaded.refusals)
+
+
+async def version_of(server: Server, resource_type: str, logical_id: str) -> int | None:
+    stored = await server.store.read(ALL, resource_type, logical_id)
+    return stored.version_id if stored else None
+
+
+async def test_resources_keep_their_ids_and_content(server: Server, tmp_path: Path) -> None:
+    file = ndjson(tmp_path / "a.ndjson", patient("p1", multipleBirthInteger=2), patient("p2"))
+    loaded = await load_files(server, file)
+    assert counts(loaded) == (2, 0, 0, 0)
+    stored = await server.store.read(ALL, "Patient", "p1")
+    assert stored is not None
+    assert stored.body is not None
+    assert json.loads(stored.body)["multipleBirthInteger"] == 2
+
+
+async def test_loading_again_makes_no_new_versions(server: Server, tmp_path: Path) -> None:
+    file = ndjson(tmp_path / "a.ndjson", patient("p1"), patient("p2", gender="male"))
+    await load_files(server, file)
+    again = await load_files(server, file)
+    assert counts(again) == (0, 0, 2, 0)
+    changed = await load_files(server, ndjson(file, patient("p1", active=True), patient("p2", gender="male")))
+    assert counts(changed) == (0, 1, 1, 0)
+    assert [await version_of(server, "Patient", name) for name in ("p1", "p2")] == [2, 1]
+
+
+async def test_the_last_of_several_with_one_id_is_current(server: Server, tmp_path: Path) -> None:
+    genders = ["male", "female", "other"]
+    file = ndjson(tmp_path / "a.ndjson", *(patient("p1", gender=gender) for gender in genders))
+    assert counts(await load_files(server, file)) == (1, 2, 0, 0)
+    stored = await server.store.read(ALL, "Patient", "p1")
+    assert stored is not None
+    assert (stored.version_id, json.loads(stored.body or b"")["gender"]) == (3, "other")
+
+
+async def test_a_resource_without_an_id_gets_one(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"resourceType":"Patient"}')
+    assert counts(await load_files(server, file)) == (1, 0, 0, 0)
+    assert (await server.store.counts(ALL))["Patient"] == 1
+
+
+async def test_more_than_a_batch_from_folders_and_compressed_files(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    many = [patient(f"n{n}") for n in range(BATCH_RESOURCES + 1)]
+    with gzip.open(tmp_path / "below" / "many.ndjson.gz", "wt") as file:
+        file.writelines(json.dumps(resource) + "\n\n" for resource in many)
+    (tmp_path / "one.json").write_text(json.dumps(patient("one"), indent=1))
+    (tmp_path / "notes.txt").write_text("not a resource")
+    assert counts(await load_files(server, tmp_path)) == (BATCH_RESOURCES + 2, 0, 0, 0)
+
+
+async def test_refusals_name_file_line_element_and_reason(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "a.ndjson"
+    lines = [
+        json.dumps(patient("p1", gender="man")),
+        "{not json",
+        '{"resourceType":"Nonsense"}',
+        json.dumps(patient("p 1")),
+        json.dumps(patient("p2")),
+    ]
+    file.write_text("\n".join(lines))
+    loaded = await load_files(server, file)
+    assert counts(loaded) == (1, 0, 0, 4)
+    assert [(refusal.source.file, refusal.source.line) for refusal in loaded.refusals] == [
+        (file, number) for number in (1, 2, 3, 4)
+    ]
+    first = loaded.refusals[0]
+    assert first.resource == "Patient/p1"
+    assert [issue.expression for issue in first.issues] == ["Patient.gender"]
+    assert "male" in first.issues[0].diagnostics
+
+
+async def test_bundles_are_stored_as_resources(server: Server, tmp_path: Path) -> None:
+    loaded = await load_files(server, ndjson(tmp_path / "a.ndjson", BUNDLE))
+    assert (counts(loaded), loaded.executed) == ((1, 0, 0, 0), 0)
+    assert await version_of(server, "Bundle", "b1") == 1
+    assert await version_of(server, "Patient", "x1") is None
+
+
+async def test_bundles_are_carried_out_in_order_when_asked(server: Server, tmp_path: Path) -> None:
+    file = ndjson(tmp_path / "a.ndjson", patient("x1", gender="male"), BUNDLE, BATCH, patient("x2"))
+    loaded = await load_files(server, file, execute=True)
+    assert loaded.executed == 2
+    assert loaded.created == 2
+    assert await version_of(server, "Bundle", "b1") is None
+    assert await version_of(server, "Patient", "x1") == 2
+    assert [(refusal.source.line, refusal.resource) for refusal in loaded.refusals] == [(3, "Bundle.entry[1]")]
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("")
+    for path in (tmp_path / "a.csv", tmp_path / "missing.json"):
+        with pytest.raises(FhirError):
+            files_of([path])
