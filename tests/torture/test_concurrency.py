@@ -35,26 +35,21 @@ async def test_conditional_creates_at_once_make_one_resource(base_url, criteria)
 async def test_overlapping_transactions_never_hide_a_change_from_since(base_url, changes):
     written = Written()
     seen: set[str] = set()
+    start = datetime.fromisoformat((await latest(base_url))["lastUpdated"])
+    writers_ended = asyncio.Event()
 
     async def follow():
-        since = datetime.fromisoformat((await latest(base_url))["lastUpdated"])
+        since, last = start, False
         async with httpx.AsyncClient(timeout=TIMEOUT) as client:
-            finished = False
-            while not finished:
-                finished = done()  # read before the poll: the last poll begins after the last write
+            while not last:
+                last = writers_ended.is_set()
                 since = await poll(client, base_url, since, seen)
 
-    def done():
-        return len(written.acknowledged) >= changes
-
-    start = await latest(base_url)
-    await write_until(base_url, written, done, writers=8, meanwhile=follow())
-    async with httpx.AsyncClient(timeout=TIMEOUT) as client:
-        everything: set[str] = set()
-        await poll(client, base_url, datetime.fromisoformat(start["lastUpdated"]), everything)
-    expected = {key for keys in written.acknowledged.values() for key in keys}
-    assert expected <= everything
-    assert expected <= seen
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow())
+        await write_until(base_url, written, lambda: len(written.acknowledged) >= changes, writers=8)
+        writers_ended.set()
+    assert {key for keys in written.acknowledged.values() for key in keys} <= seen
 
 
 async def latest(base_url):

@@ -21,8 +21,8 @@ async def test_acknowledged_writes_survive_kill_9(database_url, tmp_path, rounds
 
             await write_until(server.base_url, written, killed, writers=16)
             server = start_server(database_url, tmp_path)
-            assert missing(server.base_url, written) == []
-            assert halves(server.base_url, written) == []
+        assert missing(server.base_url, written) == []
+        assert halves(server.base_url, written) == []
         assert server.stop() == 0
     finally:
         server.kill()

@@ -115,10 +115,10 @@ def missing(base_url: str, written: Written) -> list[str]:
 
 
 def halves(base_url: str, written: Written) -> list[str]:
-    """Transactions of which a part is there."""
+    """Transactions without an answer of which only a part is there."""
     torn = []
     with httpx.Client(timeout=TIMEOUT) as client:
-        for tag in written.attempted:
+        for tag in written.attempted - written.acknowledged.keys():
             criteria = {"identifier": f"{SYSTEM}|{tag}", "_count": "100"}
             found = [
                 len(client.get(f"{base_url}/{resource_type}", params=criteria).json().get("entry", []))
