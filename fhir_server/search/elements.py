@@ -53,6 +53,13 @@ def _element(path: str, definition: spec.Element, type_name: str, key: str) -> E
 
 
 @cache
+def type_and_bases(type_name: str) -> tuple[str, ...]:
+    """A type and the types it specialises: a canonical is a uri, an Age a Quantity."""
+    base = spec.structure(type_name).base if spec.is_type(type_name) else None
+    return (type_name, *type_and_bases(base)) if base else (type_name,)
+
+
+@cache
 def implied_systems(binding: str) -> dict[str, str]:
     """code -> system of the value set `binding`; empty when its codes cannot be listed."""
     systems = spec.codes(binding) or {}

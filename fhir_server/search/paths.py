@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server.fhirpath.ast import Binary, Call, Expression, External, Index, Literal, Member, TypeTest
 from fhir_server.fhirpath.lexer import InvalidExpression
-from fhir_server.search.elements import Element, children, root
+from fhir_server.search.elements import Element, children, root, type_and_bases
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ def _member(parent: Path, name: str) -> Iterator[Path]:
 
 def _of_type(candidates: list[Path], type_name: str) -> list[Path]:
     # R4's composites write `as(DateTime)`: types are compared without regard to case.
-    return [path for path in candidates if path.type_name.lower() == type_name.lower()]
+    wanted = type_name.lower()
+    return [path for path in candidates if any(name.lower() == wanted for name in type_and_bases(path.type_name))]
 
 
 def _first(path: Path) -> Path:

@@ -78,6 +78,11 @@ def test_an_extension_is_followed_to_its_value() -> None:
     assert path.type_name == "Extension"
 
 
+def test_as_takes_specialised_types_too() -> None:
+    found = paths(parse("(ConceptMap.source as uri)"), "ConceptMap")
+    assert {path.type_name for path in found} == {"uri", "canonical"}
+
+
 def test_fhirpath_beyond_search_is_refused() -> None:
     with pytest.raises(InvalidExpression, match="column"):
         paths(parse("Patient.name.select(given & family)"), "Patient")

@@ -93,7 +93,7 @@ def _targets(
     if target is not None:
         allowed = not source.only or target[0] == source.only
         # A canonical is stored as sent, so one of our own base stays an absolute URL.
-        absolute = "canonical" in definition.element_types or "uri" in definition.element_types
+        absolute = bool(definition.element_types & {"canonical", "uri"})
         return [target[1]] if allowed else [], [(f"{base_url}/{relative}", None)] if absolute else []
     if ":" in value:
         url, bar, version = value.partition("|")
