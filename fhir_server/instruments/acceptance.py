@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_server.errors import Issue
 from fhir_server.instruments.definition import Instrument
+from fhir_server.model.dates import milliseconds, period_of
 
 SCORABLE = ("in-progress", "completed", "amended", "stopped")
 """All of R4's questionnaire-answers-status but entered-in-error."""
@@ -16,8 +17,8 @@ SCORABLE = ("in-progress", "completed", "amended", "stopped")
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a client's clock may be ahead of ours."""
 
-_DATE_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
-"""R4 datatypes.html#dateTime."""
+_DATE_TIME = re.compile(r"[^T]+|.+(Z|[+-]\d\d:\d\d)", re.ASCII)
+"""R4 datatypes.html#dateTime: a time has a zone."""
 
 
 def refusals(instrument: Instrument, response: dict[str, Any], now: datetime) -> Iterator[Issue]:
@@ -50,23 +51,16 @@ def _date_refusals(authored: Any, now: datetime) -> Iterator[Issue]:
     earliest = _earliest(authored, now)
     if earliest is None:
         yield Issue("value", "authored is not a FHIR dateTime.", expression)
-    elif earliest > now + _CLOCK_TOLERANCE:
+    elif earliest > milliseconds(now + _CLOCK_TOLERANCE):
         yield Issue("business-rule", "authored lies in the future: correct it.", expression)
 
 
-def _earliest(authored: Any, now: datetime) -> datetime | None:
-    """The first moment `authored` can mean; a date without a zone is one of the zone of `now`."""
-    match = _DATE_TIME.fullmatch(authored) if isinstance(authored, str) else None
-    if match is None:
+def _earliest(authored: Any, now: datetime) -> int | None:
+    """The first millisecond `authored` can mean; a date without a zone is one of the zone of `now`."""
+    if not isinstance(authored, str) or not _DATE_TIME.fullmatch(authored):
         return None
-    year, month, day, time, zone = match.groups()
-    text = f"{year}-{month or '01'}-{day or '01'}T{time or '00:00:00'}"
-    try:
-        if zone:
-            return datetime.fromisoformat(text + zone.replace("Z", "+00:00"))
-        return datetime.fromisoformat(text).replace(tzinfo=now.tzinfo)
-    except ValueError:
-        return None
+    period = period_of(authored, str(now.tzinfo))
+    return period[0] if period else None
 
 
 def _version_refusals(instrument: Instrument, canonical: Any) -> Iterator[Issue]:

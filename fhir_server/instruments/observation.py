@@ -38,7 +38,7 @@ def derived_id(response_id: str, observation: dict[str, Any]) -> str:
 
 def derived_uuid(response: dict[str, Any], observation: dict[str, Any]) -> str:
     """A urn:uuid for an Observation that is not stored, the same each time."""
-    return UUID(bytes=_digest(str(response.get("id", "")), observation)).urn
+    return UUID(bytes=_digest(str(response.get("id", "")), observation), version=5).urn
 
 
 def _digest(response_id: str, observation: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -137,6 +138,13 @@ async def test_storing_is_idempotent(server: Server) -> None:
     (stored,) = await all_of(server, "Observation")
     assert (stored.version_id, stored.logical_id) == (1, first["id"])
     assert again == first == parse(stored.body or b"", max_depth=100)
+
+
+async def test_storing_at_the_same_time_stores_once(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 8 + [1]))
+    await asyncio.gather(*(call(server, "r-1", PERSIST) for _ in range(8)))
+    stored = [*await all_of(server, "Observation"), *await all_of(server, "Flag")]
+    assert [version.version_id for version in stored] == [1, 1, 1]
 
 
 async def test_an_amended_response_amends_its_score(server: Server) -> None:
