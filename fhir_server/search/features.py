@@ -22,7 +22,12 @@ def trigrams(p: int, folded: str) -> tuple[int, ...]:
     """The features of each three bytes (UTF-8) in a row of `folded`, a string value of the parameter `p`."""
     text = folded.encode()
     own = p << 24
-    return tuple({own | a << 16 | b << 8 | c for a, b, c in zip(text, text[1:], text[2:], strict=False)})
+    return tuple({_mixed(own | a << 16 | b << 8 | c) for a, b, c in zip(text, text[1:], text[2:], strict=False)})
+
+
+def _mixed(value: int) -> int:
+    """`value` spread over signed 32 bits (Knuth's multiplicative hash): collisions cost a look at the body."""
+    return (value * 0x9E3779B1 >> 8 & 0xFFFFFFFF) - 0x80000000
 
 
 def words(xhtml: str) -> list[str]:
@@ -37,4 +42,4 @@ def words(xhtml: str) -> list[str]:
 @lru_cache(maxsize=16384)
 def word(p: int, folded: str) -> int:
     """The feature of one word in the text parameter `p`."""
-    return hash64(f"{p}:{folded}".encode())
+    return hash64(f"{p}:{folded}".encode()) >> 32

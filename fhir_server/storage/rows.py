@@ -55,7 +55,7 @@ class IndexRows:
     composites: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     """(p, a, b, c, t): the components of one instance; t holds a string component."""
     features: list[int] = field(default_factory=list)
-    """Hashed words (_text, _content) and trigrams (:contains), see search/features."""
+    """Words (_text, _content) and trigrams (:contains) hashed to signed 32 bits, see search/features; always rechecked."""
     tokens: list[tuple[int, str, str]] = field(default_factory=list)
     """(hash, system, code) of every token in `numbers` and `composites`: the dictionary for code-only search."""
     compartments: list[int] = field(default_factory=list)

@@ -121,7 +121,7 @@ def test_a_parameters_trigrams_are_its_own() -> None:
     assert not set(trigrams(8, "anna")) & set(trigrams(16, "anna"))
     assert trigrams(8, "an") == ()
     assert set(trigrams(8, "日本")) <= set(trigrams(8, "日本語"))
-    assert all(0 <= feature < 2**63 for feature in trigrams(2**20, "\U0010ffff" * 3))
+    assert all(-(2**31) <= feature < 2**31 for feature in trigrams(2**20, "\U0010ffff" * 3))
 
 
 def test_words_of_a_narrative() -> None:

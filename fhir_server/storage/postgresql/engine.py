@@ -55,8 +55,8 @@ class _Insert:
             names = ", ".join(name for name, _ in columns)
             parts.append(f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}){CONFLICT.get(table, '')}")
         if features:
-            flat = f"SELECT u.s, array_agg(u.v) FROM unnest(${n + 1}::bigint[], ${n + 2}::bigint[]) AS u (s, v) GROUP BY u.s"
-            parts.append(f"INSERT INTO feature (seq, items) {flat}")
+            flat = f"unnest(${n + 1}::bigint[], ${n + 2}::integer[]) AS u (s, v)"
+            parts.append(f"INSERT INTO feature (seq, items) SELECT u.s, array_agg(u.v) FROM {flat} GROUP BY u.s")
         *inner, last = parts
         steps = ", ".join(f"i{number} AS ({part})" for number, part in enumerate(inner))
         self.sql = f"WITH {steps} {last}" if steps else last

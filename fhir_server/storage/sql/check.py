@@ -9,14 +9,13 @@ from fhir_server.storage.base import Inconsistency
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES
 from fhir_server.storage.sql.dialect import Session, positional
-from fhir_server.storage.sql.driver import pseudo_parameter
-from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
+from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from fhir_server.storage.sql.purge import unpack
 
 PAGE = 500
 
 CURRENT_PAGE = (
-    "SELECT ver.seq, ver.rid, ver.type, ver.id, ver.body FROM version ver WHERE ver.seq > ?"
+    "SELECT ver.seq, ver.type, ver.id, ver.body FROM version ver WHERE ver.seq > ?"
     f" AND ver.method < {METHODS.index('delete')} AND NOT EXISTS ("
     "SELECT 1 FROM version later WHERE later.rid = ver.rid AND later.version = ver.version + 1)"
     f" ORDER BY ver.seq LIMIT {PAGE}"
@@ -30,11 +29,11 @@ async def check(session: Session, extract: Callable[[bytes], IndexRows]) -> Asyn
     counted: dict[int, int] = {}
     after = 0
     while rows := await session.fetch(positional(CURRENT_PAGE, session.postgresql), (after,)):
-        for seq, rid, type_number, logical_id, body in rows:
+        for seq, type_number, logical_id, body in rows:
             counted[type_number] = counted.get(type_number, 0) + 1
             expected = extract(bytes(body))
             name = f"{TYPE_NAMES[type_number]}/{logical_id}"
-            async for finding in _index(session, name, seq, rid, TYPE_NAMES[type_number], expected):
+            async for finding in _index(session, name, seq, TYPE_NAMES[type_number], expected):
                 yield finding
         after = rows[-1][0]
     for finding in _counters(counted, await session.fetch("SELECT s.type, s.count FROM type_stat s", ())):
@@ -58,13 +57,9 @@ async def _histories(session: Session) -> AsyncIterator[Inconsistency]:
 
 
 async def _index(
-    session: Session, name: str, seq: int, rid: int, resource_type: str, expected: IndexRows
+    session: Session, name: str, seq: int, resource_type: str, expected: IndexRows
 ) -> AsyncIterator[Inconsistency]:
-    own = {
-        (pseudo_parameter(resource_type, "_type"), 0, 0),
-        (pseudo_parameter(resource_type, "_lastUpdated"), seq, 0),
-        (pseudo_parameter(resource_type, "_id"), rid, 0),
-    }
+    own = {(listing_parameter(resource_type), 0, 0)}
     compartments = {(PATIENT_COMPARTMENT, v, 0) for v in expected.compartments}
     wanted: dict[str, tuple[str, set[tuple[Any, ...]]]] = {
         "number": ("p, v, w", own | compartments | set(expected.numbers)),

@@ -7,9 +7,8 @@ from functools import cache
 
 from fhir_server import spec
 from fhir_server.storage import query as q
-from fhir_server.storage.rows import parameter
 from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.predicates import row_condition
+from fhir_server.storage.sql.predicates import listing_parameter, row_condition
 
 SELECTIVE, TOKEN, RANGE, LISTING = range(4)
 """How narrow a driving predicate is: a few rows, a code's rows, unknown until probed, all of the type."""
@@ -37,20 +36,16 @@ class Driver:
     @property
     def one_row_per_version(self) -> bool:
         match self.predicate:
-            case q.NumberIn(_, values) | q.IdIn(values) | q.InCompartment(values):
+            case q.NumberIn(_, values) | q.InCompartment(values):
                 return len(values) == 1
+            case q.IdIn():
+                return True
         return False
-
-
-@cache
-def pseudo_parameter(resource_type: str, code: str) -> int:
-    """p of the rows every resource has: `_type` (v = 0), `_lastUpdated` (v = seq), `_id` (v = rid)."""
-    return parameter(spec.parameter_number(resource_type, code))
 
 
 def listing(resource_type: str) -> Driver:
     """All resources of the type, by primary date."""
-    return Driver(LISTING, q.NumberIn(pseudo_parameter(resource_type, "_type"), (0,)))
+    return Driver(LISTING, q.NumberIn(listing_parameter(resource_type), (0,)))
 
 
 def choose_driver(query: q.Query, *, narrow_ranges: bool) -> Driver:

@@ -10,8 +10,8 @@ from fhir_server.storage import query as q
 from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.sql.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, pseudo_parameter
-from fhir_server.storage.sql.predicates import condition, last_updated_bounds, row_condition
+from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver
+from fhir_server.storage.sql.predicates import condition, listing_parameter, row_condition
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 
@@ -86,7 +86,7 @@ class Plan:
         return "".join(f" AND {condition(p, self._statement, self.query.resource_type)}" for p in others)
 
     def _of_the_type(self) -> str:
-        p = self._statement.bind(pseudo_parameter(self.query.resource_type, "_type"))
+        p = self._statement.bind(listing_parameter(self.query.resource_type))
         return self._statement.exists(f"SELECT 1 FROM number m WHERE m.seq = n.seq AND m.p = {p}")
 
     def _visible(self) -> str:
@@ -160,18 +160,16 @@ class Plan:
 
     def _by_seq(self, descending: bool) -> str:
         """A narrow driver's rows are sorted; otherwise the type's rows are walked by seq, within the bounds."""
-        driver, seq = self.driver, "n.seq"
-        if driver.rank != SELECTIVE:
-            driver = Driver(LISTING, q.NumberRange(pseudo_parameter(self.query.resource_type, "_lastUpdated")))
-            seq = "n.v"
-        extra = self._visible()
-        for predicate in self.query.predicates:
-            if isinstance(predicate, q.LastUpdatedRange):
-                extra += f" AND {last_updated_bounds(predicate, self._statement, seq)}"
+        after = ""
         if self.query.after is not None:
-            extra += f" AND {seq} {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
-        columns = "n.seq" if seq == "n.seq" else "n.seq, n.v"
-        return f"{self._rows(driver, columns, extra)} ORDER BY {seq} {_way(descending)} LIMIT {self.query.count + 1}"
+            after = f" AND n.seq {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
+        if self.driver.rank == SELECTIVE:
+            rows = self._rows(self.driver, "n.seq", self._visible() + after)
+        else:
+            number = self._statement.bind(TYPE_NUMBERS[self.query.resource_type])
+            live = f"n.type = {number} AND {self._of_the_type()}"
+            rows = f"SELECT n.seq FROM version n WHERE {live}{after}{self._visible()}{self._probes(None)}"
+        return f"{rows} ORDER BY n.seq {_way(descending)} LIMIT {self.query.count + 1}"
 
     # -- by any values ---------------------------------------------------------------------------------------
 
@@ -191,7 +189,7 @@ class Plan:
             case "id":
                 return "(SELECT s.id FROM version s WHERE s.seq = f.seq)"
             case "primary_date":
-                p = self._statement.bind(pseudo_parameter(self.query.resource_type, "_type"))
+                p = self._statement.bind(listing_parameter(self.query.resource_type))
                 return f"(SELECT nullif(s.k, {NO_DATE}) FROM number s WHERE s.seq = f.seq AND s.p = {p})"
             case "number" | "text":
                 wanted = self._statement.one_of("s.p", key.ps, "int")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fhir_server import spec
 from fhir_server.storage import query as q
 from fhir_server.storage.rows import parameter
@@ -47,8 +49,8 @@ def row_condition(predicate: q.Predicate, statement: Statement, resource_type: s
         case q.NumberIn(p, values):
             return f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', values)}"
         case q.IdIn(rids):
-            p = parameter(spec.parameter_number(resource_type, "_id"))
-            return f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', rids)}"
+            versions = f"SELECT i.seq FROM version i WHERE {statement.one_of('i.rid', rids)}"
+            return f"{row}.p = {bind(listing_parameter(resource_type))} AND {row}.v = 0 AND {row}.seq IN ({versions})"
         case q.InCompartment(rids):
             return f"{row}.p = {bind(PATIENT_COMPARTMENT)} AND {statement.one_of(f'{row}.v', rids)}"
         case q.TokenCode(p, codes):
@@ -79,6 +81,13 @@ def row_condition(predicate: q.Predicate, statement: Statement, resource_type: s
 
 PATIENT_COMPARTMENT = parameter(1)
 """Number rows of this parameter, for every type: v is the rid of a Patient whose compartment holds the resource."""
+
+
+@cache
+def listing_parameter(resource_type: str) -> int:
+    """Number rows of this parameter, one for every resource of the type: v is 0."""
+    return parameter(spec.parameter_number(resource_type, "_type"))
+
 
 LAST_CHARACTER = "\U0010ffff"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,9 @@ async def _clear_postings(connection: Connection, seqs: Sequence[int]) -> None:
 
 
 def pack(items: Sequence[int]) -> bytes:
-    """feature.items on SQLite: little-endian int64."""
-    return b"".join(item.to_bytes(8, "little", signed=True) for item in items)
+    """feature.items on SQLite: little-endian int32."""
+    return struct.pack(f"<{len(items)}i", *items)
 
 
 def unpack(items: bytes) -> list[int]:
-    return [int.from_bytes(items[n : n + 8], "little", signed=True) for n in range(0, len(items), 8)]
+    return list(struct.unpack(f"<{len(items) // 4}i", items))

@@ -88,9 +88,9 @@ feature = Table(
     Column("seq", _rowid, primary_key=True, autoincrement=False),
     Column(
         "items",
-        ARRAY(BigInteger).with_variant(LargeBinary(), "sqlite"),
+        ARRAY(Integer).with_variant(LargeBinary(), "sqlite"),
         nullable=False,
-        comment="hashed words and trigrams; on SQLite packed as little-endian int64 beside `posting`",
+        comment="hashed words and trigrams; on SQLite packed as little-endian int32 beside `posting`",
     ),
 )
 Index("feature_items", feature.c["items"], postgresql_using="gin").ddl_if(dialect="postgresql")
@@ -98,7 +98,7 @@ Index("feature_items", feature.c["items"], postgresql_using="gin").ddl_if(dialec
 posting = Table(
     "posting",
     METADATA,
-    Column("v", BigInteger, nullable=False),
+    Column("v", Integer, nullable=False),
     Column("seq", BigInteger, nullable=False),
     PrimaryKeyConstraint("v", "seq"),
     sqlite_with_rowid=False,

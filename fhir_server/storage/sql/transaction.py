@@ -21,9 +21,8 @@ from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import purge, reads
 from fhir_server.storage.sql.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement, positional
-from fhir_server.storage.sql.driver import pseudo_parameter
 from fhir_server.storage.sql.plan import VERSION_COLUMNS
-from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
+from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 
 CREATE, UPDATE, DELETE = range(3)
 
@@ -196,7 +195,7 @@ class SqlTransaction:
         self._pending.version.append(
             (seq, key, type_number, draft.logical_id, version_id, self.last_updated, method, codec, body)
         )
-        self._index(draft, seq, key)
+        self._index(draft, seq)
         width = draft.rows.k_high - draft.rows.k if draft.rows.k != NO_DATE else 0
         self._pending.stat.append((type_number, int(method == CREATE), width))
         if before and method == UPDATE:
@@ -270,14 +269,9 @@ class SqlTransaction:
         self._pending.blob_chunk.extend((seq, n, chunk) for n, chunk in enumerate(draft.blob_content))
         return reads.WITH_BLOB, blob
 
-    def _index(self, draft: Draft, seq: int, key: int) -> None:
+    def _index(self, draft: Draft, seq: int) -> None:
         rows, pending, k = draft.rows, self._pending, draft.rows.k
-        resource_type = draft.resource_type
-        pending.number += [
-            (seq, pseudo_parameter(resource_type, "_type"), 0, 0, k),
-            (seq, pseudo_parameter(resource_type, "_lastUpdated"), seq, 0, k),
-            (seq, pseudo_parameter(resource_type, "_id"), key, 0, k),
-        ]
+        pending.number.append((seq, listing_parameter(draft.resource_type), 0, 0, k))
         pending.number += [(seq, p, v, w, k) for p, v, w in rows.numbers]
         pending.number += [(seq, PATIENT_COMPARTMENT, v, 0, k) for v in rows.compartments]
         pending.text += [(seq, p, v, w, k) for p, v, w in rows.texts]

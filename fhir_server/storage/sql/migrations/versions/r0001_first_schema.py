@@ -69,7 +69,7 @@ SQLITE = (
     """,
     """
     CREATE TABLE posting (
-    v BIGINT NOT NULL,
+    v INTEGER NOT NULL,
     seq BIGINT NOT NULL,
     PRIMARY KEY (v, seq)
     )
@@ -199,7 +199,7 @@ POSTGRESQL = (
     """
     CREATE TABLE feature (
     seq BIGINT NOT NULL,
-    items BIGINT[] NOT NULL,
+    items INTEGER[] NOT NULL,
     PRIMARY KEY (seq)
     )
     """,
