@@ -65,7 +65,7 @@ def _body_parts(definition: Definition, request: Request, max_depth: int) -> Ite
     if resource_type == "Parameters":
         parts = body.get("parameter", [])
         if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-            raise InvalidResource("Parameters.parameter must be an array of objects.", expression="Parameters.parameter")
+            raise InvalidResource("parameter must be an array of objects.", expression="Parameters.parameter")
         yield from ((part, f"Parameters.parameter[{index}]") for index, part in enumerate(parts))
         return
     parameter = definition.body_parameter(str(resource_type))
