@@ -30,7 +30,7 @@ def appointment(record: Record) -> Json:
         participant=[
             {"actor": record.about(), "status": random.choice(PARTICIPANT_STATUSES)},
             {"actor": record.by(), "status": "accepted"},
-            {"actor": reference(record.service), "status": "accepted"},
+            {"actor": {"display": record.service["name"]}, "status": "accepted"},
         ],
     )
 
@@ -131,7 +131,6 @@ def plan_with_steps(record: Record) -> list[Json]:
     plan: dict[str, Any] = record.resource(
         "CarePlan",
         f"Plan of care by {record.service['name']}, {len(steps)} steps",
-        basedOn=[reference(record.referral)],
         status="active",
         intent="plan",
         title="Knee arthroplasty pathway",
@@ -140,6 +139,7 @@ def plan_with_steps(record: Record) -> list[Json]:
         created=record.now(),
         author=record.by(),
         addresses=[reference(record.conditions[0])],
+        supportingInfo=[reference(record.referral)],
         activity=[{"reference": reference(task)} for task in steps],
     )
     return [*steps, plan]

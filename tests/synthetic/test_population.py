@@ -9,8 +9,10 @@ from itertools import islice
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
+from fhir_server.model.json import parse
 from fhir_server.synthetic import generate
 from fhir_server.synthetic.population import FEWEST, MOST, record_size
+from fhir_server.validation import issues
 
 
 def references(value):
@@ -45,6 +47,11 @@ def test_references_point_backward(resources):
 def test_every_resource_is_valid_by_another_implementation(resources):
     for resource in resources[:1500]:
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+
+
+def test_every_resource_passes_this_server_s_validation(resources):
+    for resource in resources:
+        assert issues(parse(json.dumps(resource).encode())) == []
 
 
 def test_all_types_of_a_referral_are_there(resources):
