@@ -72,8 +72,9 @@ class Application:
         try:
             await self.start()
         except Exception as error:
-            _log.error("start-up failed", trace=trace(error))
-            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            # No client has been heard yet, so the message cannot quote one.
+            _log.error("start-up failed", reason=str(error), trace=trace(error))
+            await send({"type": "lifespan.startup.failed"})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -52,7 +52,7 @@ def _stamp(_logger: object, method: str, event: Event) -> Event:
 
 
 def _render(_logger: object, _method: str, event: Event) -> bytes:
-    return orjson.dumps(event, default=repr)
+    return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
 
 
 class _Lines:
@@ -77,4 +77,4 @@ class _LibraryMessages(logging.Handler):
         }
         if record.exc_info and record.exc_info[1] is not None:
             event["trace"] = trace(record.exc_info[1])
-        standard_error.write(orjson.dumps(event) + b"\n")
+        standard_error.write(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))

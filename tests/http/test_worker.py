@@ -18,6 +18,8 @@ import httpx
 import pytest
 
 Start = Callable[..., "Process"]
+HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=30)
+"""Opens a connection for each request: the kernel spreads them over the workers."""
 
 
 class Process:
@@ -45,7 +47,7 @@ class Process:
 
     def pids(self) -> set[int]:
         """Which processes answer, asked over new connections."""
-        return {httpx.get(f"{self.base}/pid").json()["pid"] for _ in range(40)}
+        return {HTTP.get(f"{self.base}/pid").json()["pid"] for _ in range(40)}
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_it_stops_when_asked_with_what_is_running_finished(start: Start) -> None
 def test_the_log_of_a_process_holds_no_values(start: Start) -> None:
     server = start()
     for path in ("Patient?name=Winterbottom", "Patient/Winterbottom", "fault?name=Winterbottom", "refusal"):
-        httpx.post(f"{server.base}/{path}", content=b'"Winterbottom"', headers={"Content-Type": "application/json"})
+        HTTP.post(f"{server.base}/{path}", content=b'"Winterbottom"', headers={"Content-Type": "application/json"})
     server.stop()
     log = server.log.read_text()
     assert "Winterbottom" not in log
@@ -152,7 +154,7 @@ def test_workers_share_the_port_and_the_first_writes_for_all(start: Start) -> No
     assert len(readers) == 2
     posted = set()
     for _ in range(20):
-        answer = httpx.post(f"{server.base}/pid", content=b"{}", headers={"Content-Type": "application/json"})
+        answer = HTTP.post(f"{server.base}/pid", content=b"{}", headers={"Content-Type": "application/json"})
         posted.add(answer.json()["pid"])
     assert len(posted) == 1
     assert posted < readers
@@ -162,7 +164,7 @@ def test_workers_share_the_port_and_the_first_writes_for_all(start: Start) -> No
 def test_refusals_and_failures_come_back_from_the_writer(start: Start, path: str, status: int, text: str) -> None:
     server = start(2)
     for _ in range(8):
-        answer = httpx.post(f"{server.base}/{path}", content=b"{}", headers={"Content-Type": "application/json"})
+        answer = HTTP.post(f"{server.base}/{path}", content=b"{}", headers={"Content-Type": "application/json"})
         assert answer.status_code == status
         assert text in answer.json()["issue"][0]["diagnostics"]
 
@@ -173,8 +175,8 @@ def test_streams_and_large_bodies_pass_through_the_forwarding(start: Start) -> N
 
     def ask(_: int) -> tuple[bytes, bytes]:
         headers = {"Content-Type": "application/json"}
-        stream = httpx.post(f"{server.base}/stream", content=b"{}", headers=headers)
-        return stream.content, httpx.post(f"{server.base}/echo", content=body, headers=headers).content
+        stream = HTTP.post(f"{server.base}/stream", content=b"{}", headers=headers)
+        return stream.content, HTTP.post(f"{server.base}/echo", content=body, headers=headers).content
 
     with ThreadPoolExecutor(4) as pool:
         answers = set(pool.map(ask, range(12)))
@@ -189,7 +191,7 @@ def test_dead_workers_are_replaced(start: Start) -> None:
     statuses = set()
     while True:
         try:
-            answer = httpx.post(f"{server.base}/pid", content=b"{}", headers={"Content-Type": "application/json"})
+            answer = HTTP.post(f"{server.base}/pid", content=b"{}", headers={"Content-Type": "application/json"})
         except httpx.TransportError:
             continue
         statuses.add(answer.status_code)
@@ -203,10 +205,10 @@ def test_dead_workers_are_replaced(start: Start) -> None:
 def test_metrics_add_up_over_workers(start: Start) -> None:
     server = start(2)
     for _ in range(30):
-        httpx.get(f"{server.base}/Patient/p1")
+        HTTP.get(f"{server.base}/Patient/p1")
     counted = 0.0
     while counted != 30:
-        page = httpx.get(f"{server.root}/metrics").text
+        page = HTTP.get(f"{server.root}/metrics").text
         found = re.search(r'fhir_requests_total\{interaction="read",status="200"\} (\S+)', page)
         counted = float(found[1]) if found else 0.0
     assert len(set(re.findall(r'fhir_process_resident_bytes\{pid="(\d+)"\}', page))) == 2
@@ -221,4 +223,4 @@ def test_workers_end_with_their_supervisor(start: Start) -> None:
         while Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
             continue
     with pytest.raises(httpx.ConnectError):
-        httpx.get(server.root)
+        HTTP.get(server.root)
