@@ -124,7 +124,9 @@ def _state(stored: StoredVersion | None, shipped: dict[str, Any]) -> str:
 
 async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
     """Decide again inside the transaction: another worker or a client may have come first."""
-    drafts = [(resource, prepare(resource, resource["id"])) for resource in resources]
+    drafts = [
+        (resource, prepare(resource, resource["id"], time_zone=server.settings.time_zone)) for resource in resources
+    ]
 
     async def work(transaction: Transaction) -> None:
         for resource, draft in drafts:
@@ -136,7 +138,9 @@ async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
 
 
 async def _write_new(server: Server, resources: Iterable[dict[str, Any]]) -> None:
-    drafts: list[Draft] = [prepare(resource, resource["id"]) for resource in resources]
+    drafts: list[Draft] = [
+        prepare(resource, resource["id"], time_zone=server.settings.time_zone) for resource in resources
+    ]
 
     async def work(transaction: Transaction) -> None:
         present = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])

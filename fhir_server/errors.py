@@ -56,7 +56,12 @@ class FhirError(Exception):
     def at(self, expression: str) -> FhirError:
         """The same refusal with every issue's expression moved below `expression` (a Bundle entry)."""
         moved = [
-            Issue(i.code, i.diagnostics, f"{expression}.{_below_root(i.expression)}" if i.expression else expression, i.severity)
+            Issue(
+                i.code,
+                i.diagnostics,
+                f"{expression}.{_below_root(i.expression)}" if i.expression else expression,
+                i.severity,
+            )
             for i in self.issues
         ]
         return FhirError(str(self), status=self.status, issues=moved, headers=self.headers)

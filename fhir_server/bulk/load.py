@@ -88,7 +88,7 @@ async def load(
         on_progress: called after each batch written.
     """
     settings = server.settings
-    options = Options(execute, settings.base_url, settings.max_json_depth, settings.max_body_bytes)
+    options = Options(execute, settings.base_url, settings.max_json_depth, settings.max_body_bytes, settings.time_zone)
     loop = asyncio.get_running_loop()
     loaded = Loaded()
     ahead: deque[tuple[Batch, asyncio.Future[bytes]]] = deque()

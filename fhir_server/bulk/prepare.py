@@ -28,6 +28,7 @@ class Options(msgspec.Struct, frozen=True):
     base_url: str = ""
     max_json_depth: int = 100
     max_bytes: int = 50_000_000
+    time_zone: str = "Europe/London"
 
 
 class Executable(msgspec.Struct, array_like=True, tag="execute"):
@@ -77,8 +78,8 @@ def _prepare(body: bytes, options: Options) -> Prepared:
             localise(resource, options.base_url)
         logical_id = resource.get("id")
         if logical_id is None:
-            return Accepted(prepare(resource, new_id(), fresh=True))
-        return Accepted(prepare(resource, check_id(logical_id)))
+            return Accepted(prepare(resource, new_id(), time_zone=options.time_zone, fresh=True))
+        return Accepted(prepare(resource, check_id(logical_id), time_zone=options.time_zone))
     except FhirError as error:
         return Refused(_name(resource), error.issues)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from functools import partial
 
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.model.json import parse
@@ -31,7 +32,7 @@ async def _check(settings: Settings) -> int:
     store = await open_store(settings)
     findings = 0
     try:
-        async for finding in store.check(_rows_of):
+        async for finding in store.check(partial(_rows_of, settings.time_zone)):
             findings += 1
             print(f"{finding.resource}: {finding.kind}: {finding.detail}")
     finally:
@@ -39,5 +40,5 @@ async def _check(settings: Settings) -> int:
     return findings
 
 
-def _rows_of(body: bytes) -> IndexRows:
-    return extract(parse(body, max_depth=DEEPEST))
+def _rows_of(time_zone: str, body: bytes) -> IndexRows:
+    return extract(parse(body, max_depth=DEEPEST), time_zone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from fhir_server.errors import FhirError, InvalidResource, TooLarge
 from fhir_server.interactions.bundle import entry as entry_bytes
@@ -12,6 +12,9 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.instant import format_instant
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
+
+FOREIGN = "(a url that is not relative to this server)"
+"""Stands for a path that cannot be one of ours: the entry is answered with 404."""
 
 _HEADERS = {
     "ifMatch": "if-match",
@@ -55,16 +58,15 @@ def _entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry:
     if method in ("PUT", "POST", "PATCH") and "resource" not in entry and not _is_bare_operation(method, url):
         raise InvalidResource(f"{method} needs a resource.", expression=f"{place}.resource")
     path, _, query = url.removeprefix(f"{outer.base_url}/").lstrip("/").partition("?")
-    if "://" in path:
-        raise InvalidResource(
-            "The url must be relative to this server's base.", code="value", expression=f"{place}.request.url"
-        )
+    if "%" in path or "://" in path:
+        # No type, id or operation has a character that needs encoding.
+        path = FOREIGN
     headers = {header: str(asked[key]) for key, header in _HEADERS.items() if key in asked}
     if "prefer" in outer.headers:
         headers["prefer"] = outer.headers["prefer"]
     inner = Request(
         "GET" if method == "HEAD" else method,
-        unquote(path).strip("/"),
+        path.strip("/"),
         parse_qsl(query, keep_blank_values=True),
         headers,
         resource=entry.get("resource"),

@@ -16,7 +16,7 @@ from fhir_server.storage.base import StoredVersion, Transaction
 async def create(server: Server, request: Request, resource_type: str) -> Response:
     """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do."""
     resource = resource_of(server, request, resource_type)
-    draft = prepare(resource, new_id(), fresh=True)
+    draft = prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
     criteria = request.header("if-none-exist")
     condition = None
     if criteria is not None:

@@ -16,16 +16,19 @@ BLOB_CHUNK = 196_608
 """Bytes per stored chunk; a multiple of 3, so that each chunk's base64 stands by itself."""
 
 
-def prepare(resource: dict[str, Any], logical_id: str, *, fresh: bool = False) -> Draft:
-    """The Draft of `resource` under `logical_id`. `fresh`: the id was made by this server just now."""
+def prepare(resource: dict[str, Any], logical_id: str, *, time_zone: str, fresh: bool = False) -> Draft:
+    """The Draft of `resource` under `logical_id`.
+
+    `time_zone` is settings.time_zone: dates without a zone are indexed in it. `fresh`: the id was just made here.
+    """
     resource["id"] = logical_id
     if resource["resourceType"] == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
-        return _with_blob(resource, fresh)
+        return _with_blob(resource, fresh, time_zone)
     head, tail = stored_body(resource)
-    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource), fresh)
+    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource, time_zone), fresh)
 
 
-def _with_blob(resource: dict[str, Any], fresh: bool) -> Draft:
+def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str) -> Draft:
     content = b64decode(resource["data"])
     head, tail = stored_body({**resource, "data": ""})
     # The empty data may stand before or after meta: Binary has neither in another place than the top level.
@@ -39,7 +42,7 @@ def _with_blob(resource: dict[str, Any], fresh: bool) -> Draft:
         resource["id"],
         head,
         tail,
-        extract({key: value for key, value in resource.items() if key != "data"}),
+        extract({key: value for key, value in resource.items() if key != "data"}, time_zone),
         fresh,
         blob_content=[content[n : n + BLOB_CHUNK] for n in range(0, len(content), BLOB_CHUNK)],
         blob_offset=place + len(b'"data":"'),

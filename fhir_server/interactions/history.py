@@ -29,8 +29,10 @@ async def history(
         at = decode(key, cursor, kind=KIND, query=identity)
         query = _continued(query, at)
     page = await server.store.history(request.scope, query)
-    if logical_id is not None and not page.versions and page.total == 0 and not (query.since or query.at_high):
-        raise ResourceNotFound(f"There is no {resource_type} with the id {logical_id}.")
+    if resource_type is not None and logical_id is not None and not page.versions:
+        # Nothing in the window: is there anything at all?
+        if await server.store.read(request.scope, resource_type, logical_id) is None:
+            raise ResourceNotFound(f"There is no {resource_type} with the id {logical_id}.")
     path = "/".join(part for part in (resource_type, logical_id, "_history") if part)
     following = None
     if page.next_before is not None:

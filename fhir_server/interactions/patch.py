@@ -6,8 +6,6 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-import msgspec
-
 from fhir_server.errors import FhirError, ResourceNotFound, UnparseableBody, UnsupportedMediaType
 from fhir_server.interactions import json_patch
 from fhir_server.interactions.answer import present, written
@@ -17,7 +15,7 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.interactions.update import put
-from fhir_server.model.json import parse
+from fhir_server.model.json import parse, parse_array
 from fhir_server.model.reference import localise
 from fhir_server.search.conditional import conditional_query
 from fhir_server.storage.base import StoredVersion, Transaction
@@ -67,11 +65,7 @@ def operations_of(server: Server, request: Request) -> Any:
             body = b64decode(binary.get("data", ""), validate=True)
         except (binascii.Error, ValueError) as error:
             raise UnparseableBody("The Binary's data is not base64.", expression="Binary.data") from error
-    # The guards for resources hold for patches too: the array is read as a member of an object.
-    try:
-        return parse(b'{"patch":' + body + b"}", max_depth=server.settings.max_json_depth + 1)["patch"]
-    except (msgspec.DecodeError, KeyError) as error:
-        raise UnparseableBody("The patch is not JSON.") from error
+    return parse_array(body, max_depth=server.settings.max_json_depth)
 
 
 async def patch_one(
@@ -96,5 +90,7 @@ async def patch_one(
     if request.base_url:
         localise(patched, request.base_url)
     await check_references(server, transaction, patched)
-    _, version = await put(server, request, transaction, prepare(patched, target[1]))
+    _, version = await put(
+        server, request, transaction, prepare(patched, target[1], time_zone=server.settings.time_zone)
+    )
     return version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fhir_server.errors import FhirError, ResourceNotFound, VersionConflict
+from fhir_server.errors import FhirError, VersionConflict
 from fhir_server.interactions.exchange import Request
 from fhir_server.model.instant import MICROS, parse_http_date
 from fhir_server.storage.base import StoredVersion
@@ -30,7 +30,7 @@ def check_if_match(request: Request, current: StoredVersion | None) -> None:
     if wanted is None:
         raise FhirError('If-Match must be one ETag as this server gives them, for example W/"3".', code="value")
     if current is None:
-        raise ResourceNotFound("If-Match names a version of a resource that does not exist.")
+        raise VersionConflict("If-Match names a version of a resource that does not exist.")
     if wanted.group(1) != str(current.version_id):
         raise VersionConflict(
             f"If-Match asks for version {wanted.group(1)}, but the current version is {current.version_id}:"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fhir_server import spec
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.batch import batch
@@ -82,14 +84,18 @@ async def _bundle(server: Server, request: Request) -> Response:
     return await transaction(server, request, sent, dispatch)
 
 
-def _validate_frame(sent: dict[str, object]) -> None:
+def _validate_frame(sent: dict[str, Any]) -> None:
     """A batch is refused as a whole only for its own structure: a bad resource fails its entry alone."""
-    entries = sent.get("entry", [])
+    entries = sent.get("entry")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         validate(sent)
         return
-    bare = [{key: value for key, value in entry.items() if key != "resource"} for entry in entries]
-    validate({**sent, "entry": [entry for entry in bare if entry]} if any(bare) else {**sent, "entry": bare or entries})
+    # A stand-in resource keeps entries that hold nothing else from being empty.
+    bare = [
+        {**entry, "resource": {"resourceType": "Basic", "code": {"text": "-"}}} if "resource" in entry else entry
+        for entry in entries
+    ]
+    validate({**sent, "entry": bare})
 
 
 async def _type(server: Server, request: Request, resource_type: str) -> Response:

@@ -136,7 +136,7 @@ class _Execution:
         refuse_overlap(self._steps)
         if redirected:
             for step in self._of("POST", "PUT"):
-                redirect(step, redirected)
+                redirect(self._server, step, redirected)
 
     async def _resolve(self, step: Step) -> None:
         assert step.condition is not None
@@ -160,7 +160,7 @@ class _Execution:
             if match is None:
                 raise FhirError(f"The conditional reference {text} matches nothing.", status=412, code="not-found")
             found[text] = f"{match.resource_type}/{match.logical_id}"
-        redirect(step, found)
+        redirect(self._server, step, found)
 
     async def _write(self, step: Step) -> None:
         request = step.entry.request

@@ -7,7 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.errors import FhirError, InvalidResource
+from fhir_server import spec
+from fhir_server.errors import FhirError, InvalidResource, ResourceNotFound
 from fhir_server.interactions.bundle_entry import BundleEntry
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
@@ -78,6 +79,8 @@ def _step(server: Server, entry: BundleEntry) -> Step:
         raise InvalidResource(
             "The url of this entry is not [type] or [type]/[id].", expression="Bundle.entry.request.url"
         )
+    if resource_type not in spec.RESOURCE_TYPES:
+        raise ResourceNotFound(f"{resource_type[:64]} is not a resource type of FHIR R4.", code="not-supported")
     step = Step(entry, resource_type, check_id(logical_id) if logical_id else None)
     if request.method == "POST":
         if logical_id:
@@ -186,10 +189,12 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
                 time_zone=server.settings.time_zone,
             )
     if not step.lookups:
-        step.draft = prepare(resource, step.logical_id, fresh=step.method == "POST")
+        step.draft = prepare(
+            resource, step.logical_id, time_zone=server.settings.time_zone, fresh=step.method == "POST"
+        )
 
 
-def redirect(step: Step, mapping: dict[str, str]) -> None:
+def redirect(server: Server, step: Step, mapping: dict[str, str]) -> None:
     """Point the step's references elsewhere and index it again; only where it has such references."""
     assert step.resource is not None
     assert step.logical_id is not None
@@ -201,4 +206,6 @@ def redirect(step: Step, mapping: dict[str, str]) -> None:
     rewrite(resource, mapping)
     step.resource = resource
     if not step.lookups or mapping.keys() >= step.lookups.keys():
-        step.draft = prepare(resource, step.logical_id, fresh=step.method == "POST")
+        step.draft = prepare(
+            resource, step.logical_id, time_zone=server.settings.time_zone, fresh=step.method == "POST"
+        )

@@ -22,7 +22,7 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
     """200 with the new version (or the current one when nothing changed), 201 when the id was new."""
     resource = resource_of(server, request, resource_type)
     check_body_id(resource, logical_id)
-    draft = prepare(resource, logical_id)
+    draft = prepare(resource, logical_id, time_zone=server.settings.time_zone)
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
         await check_references(server, transaction, resource)
@@ -67,7 +67,9 @@ async def conditional_update(server: Server, request: Request, resource_type: st
         await check_references(server, transaction, resource)
         match = await sole_match(transaction, query)
         target = target_of(server, resource, match)
-        return await put(server, request, transaction, prepare(dict(resource), target))
+        return await put(
+            server, request, transaction, prepare(dict(resource), target, time_zone=server.settings.time_zone)
+        )
 
     status, version = await server.store.write(request.scope, work)
     return written(request, version, status)

@@ -38,6 +38,21 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def parse(body: bytes, *, max_depth: int) -> dict[str, Any]:
     """The JSON object in `body`, decimals as Decimal. Raises `UnparseableBody` with what is wrong and where."""
+    content = _read(body, max_depth)
+    if type(content) is not dict:
+        raise UnparseableBody("The body must be one JSON object: a resource.")
+    return content
+
+
+def parse_array(body: bytes, *, max_depth: int) -> list[Any]:
+    """The JSON array in `body` (a JSON Patch), read as `parse` reads."""
+    content = _read(body, max_depth)
+    if type(content) is not list:
+        raise UnparseableBody("The body must be one JSON array: a JSON Patch.")
+    return content
+
+
+def _read(body: bytes, max_depth: int) -> Any:
     if body.startswith(BOM):
         body = body[len(BOM) :]
     if body.count(b"{") + body.count(b"[") > max_depth and _depth(body) > max_depth:
@@ -49,8 +64,6 @@ def parse(body: bytes, *, max_depth: int) -> dict[str, Any]:
         raise UnparseableBody(f"The body is not valid JSON: {error}.") from error
     except UnicodeError as error:
         raise UnparseableBody("The body is not valid UTF-8, or has half a surrogate pair.") from error
-    if type(content) is not dict:
-        raise UnparseableBody("The body must be one JSON object: a resource.")
     escaped = b"\\" in body
     if escaped and b"\\u0000" in encoded:
         _refuse_nul(content, "")

@@ -45,7 +45,10 @@ async def apply(call: OperationRequest) -> Response:
     await _check_patient(call, subject)
     applied = apply_pathway(pathway, await _activities(call, pathway), _context(call, subject, pathway))
     resources = [applied.care_plan, *applied.steps]
-    drafts = [prepare(resource, resource["id"], fresh=True) for resource in resources]
+    drafts = [
+        prepare(resource, resource["id"], time_zone=call.server.settings.time_zone, fresh=True)
+        for resource in resources
+    ]
     made = frozenset(f"{draft.resource_type}/{draft.logical_id}" for draft in drafts)
 
     async def work(transaction: Transaction) -> StoredVersion:

@@ -47,7 +47,7 @@ class Erasure:
         return doomed | deleted, set(others) - deleted
 
 
-async def plan_erasure(store: Store, scope: Scope, patient_id: str) -> Erasure:
+async def plan_erasure(store: Store, scope: Scope, patient_id: str, time_zone: str) -> Erasure:
     """Read every version and note what is or was the patient's.
 
     A Binary goes with the resources that point at it unless any resource outside points at it as well.
@@ -64,7 +64,7 @@ async def plan_erasure(store: Store, scope: Scope, patient_id: str) -> Erasure:
         for version in page.versions:
             if version.body is None:
                 continue
-            own = mention in version.body and patient in extract(content_of(version)).compartments
+            own = mention in version.body and patient in extract(content_of(version), time_zone).compartments
             if own:
                 erasure.former.add((version.resource_type, version.logical_id))
             if b"Binary/" in version.body:

@@ -28,7 +28,7 @@ async def purge(call: OperationRequest) -> Response:
     if whole and key[0] != "Patient":
         raise InvalidResource("Parameter compartment applies to a Patient only: leave it out.")
     store = call.server.store
-    erasure = await plan_erasure(store, call.scope, key[1]) if whole else Erasure({key})
+    erasure = await plan_erasure(store, call.scope, key[1], call.server.settings.time_zone) if whole else Erasure({key})
     counts, retained = await store.write(call.scope, partial(_erase, key, erasure))
     return Response(200, json.encode(_answer(counts, retained)))
 

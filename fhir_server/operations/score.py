@@ -90,22 +90,23 @@ async def _store_scores(call: OperationRequest, transaction: Transaction) -> _St
     kept = _Stored(scoring, response)
     if not scoring.accepted:
         return kept
+    zone = call.server.settings.time_zone
     for observation in observations(scoring, response):
         identified = {"resourceType": "Observation", "id": derived_id(call.logical_id, observation), **observation}
-        kept.observations.append(await _put_if_changed(transaction, identified))
+        kept.observations.append(await _put_if_changed(transaction, identified, zone))
         if is_alert(observation) and await transaction.current("Flag", identified["id"]) is None:
-            await transaction.put(prepare(flag(identified), identified["id"]))
+            await transaction.put(prepare(flag(identified), identified["id"], time_zone=zone))
     return kept
 
 
-async def _put_if_changed(transaction: Transaction, resource: Json) -> Json:
+async def _put_if_changed(transaction: Transaction, resource: Json, zone: str) -> Json:
     """The stored resource, a new version only when its content is new."""
     stored = await transaction.current(resource["resourceType"], resource["id"])
     if stored is not None and stored.body is not None:
         content = content_of(stored)
         if {**content, "meta": None} == {**resource, "meta": None}:
             return content
-    return content_of(await transaction.put(prepare(resource, resource["id"])))
+    return content_of(await transaction.put(prepare(resource, resource["id"], time_zone=zone)))
 
 
 def _score(server: Server, response: Json, questionnaire: str | None) -> Scoring:

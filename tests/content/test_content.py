@@ -31,7 +31,7 @@ def body(version: StoredVersion) -> dict[str, Any]:
 
 
 async def put(server: Server, resource: dict[str, Any]) -> None:
-    draft = prepare(resource, resource["id"])
+    draft = prepare(resource, resource["id"], time_zone="Europe/London")
 
     async def work(transaction: Transaction) -> None:
         await transaction.put(draft)

@@ -43,7 +43,7 @@ async def refusal(server: Server, logical_id: str | None, body: Any = None, **ho
 
 
 async def store(server: Server, body: dict[str, Any], logical_id: str = "r-1") -> None:
-    draft = prepare(dict(body), logical_id)
+    draft = prepare(dict(body), logical_id, time_zone="Europe/London")
 
     async def work(transaction: Transaction) -> None:
         await transaction.put(draft)

@@ -79,7 +79,7 @@ def put(server: Server) -> Put:
     """`await put(resource, ...)` stores them in one transaction, under their own ids."""
 
     async def store(*resources: Json) -> list[StoredVersion]:
-        drafts = [prepare(copy.deepcopy(resource), resource["id"]) for resource in resources]
+        drafts = [prepare(copy.deepcopy(resource), resource["id"], time_zone="Europe/London") for resource in resources]
 
         async def work(transaction: Transaction) -> list[StoredVersion]:
             return [await transaction.put(draft) for draft in drafts]

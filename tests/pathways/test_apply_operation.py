@@ -31,7 +31,7 @@ async def loaded(server: Server) -> Server:
 
 
 async def store(server: Server, *resources: dict[str, Any]) -> None:
-    drafts = [prepare(dict(resource), resource["id"]) for resource in resources]
+    drafts = [prepare(dict(resource), resource["id"], time_zone="Europe/London") for resource in resources]
 
     async def work(transaction: Transaction) -> None:
         for draft in drafts:

@@ -71,13 +71,20 @@ async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
         counted = await session.fetch(*plan.total())
         total = int(counted[0][0])
     if query.count == 0:
-        return SearchPage([], query.snapshot or 0, total)
+        return SearchPage([], await _snapshot(session, query), total)
     rows = await session.fetch(*plan.page())
     more = len(rows) > query.count
     rows = rows[: query.count]
     matches = [await stored(session, row) for row in rows]
-    snapshot = query.snapshot or (rows[0][8] if rows else 0)
+    snapshot = query.snapshot or (rows[0][8] if rows else await _snapshot(session, query))
     return SearchPage(matches, snapshot, total, tuple(rows[-1][9:]) if more else None)
+
+
+async def _snapshot(session: Session, query: q.Query) -> int:
+    if query.snapshot is not None:
+        return query.snapshot
+    rows = await session.fetch("SELECT c.seq FROM clock c", ())
+    return int(rows[0][0])
 
 
 async def _narrow(session: Session, query: q.Query) -> bool:
