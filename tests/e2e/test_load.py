@@ -59,7 +59,7 @@ def test_an_invalid_resource_is_reported_with_its_element_and_the_rest_loaded(da
 @pytest.mark.parametrize(("options", "bundles", "patients"), [([], 1, 0), (["--execute"], 0, 1)])
 def test_a_transaction_is_stored_or_executed(database_url, tmp_path, options, bundles, patients):
     file = tmp_path / "referral.json"
-    file.write_text(json.dumps({**bundle(b"%PDF-1.4 short"), "id": "referral"}))
+    file.write_text(json.dumps({**bundle(), "id": "referral"}))
     done = load(database_url, file, *options)
     assert done.returncode == 0, done.stderr
     with running_server(database_url, tmp_path) as server:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fhirpy import SyncFHIRClient
 
-from tests.e2e.referral import NHS_NUMBER, PATIENT_NUMBER, bundle, pdf
+from tests.e2e.referral import NHS_NUMBER, PATIENT_NUMBER, bundle, pdf, response
 
 CANONICAL = "https://fhir.example.org/msk"
 LETTER_BYTES = 5_000_000
@@ -50,9 +50,9 @@ def plan(client, referral):
 @pytest.fixture(scope="module")
 def knee_score(client, referral):
     """The stored Observation of an Oxford Knee Score of 30."""
-    response = post(client, answers("oks", [4, 3, 2, 1, 0, 4, 3, 2, 1, 4, 3, 3], referral["Patient"]))
+    stored = post(client, response("oks", [4, 3, 2, 1, 0, 4, 3, 2, 1, 4, 3, 3], referral["Patient"]))
     outcome = client.post(
-        f"QuestionnaireResponse/{response['id']}/$score",
+        f"QuestionnaireResponse/{stored['id']}/$score",
         json=parameters({"name": "persist", "valueBoolean": True}),
     )
     assert outcome.status_code == 200, outcome.text[:2000]
@@ -73,22 +73,6 @@ def post(client, resource):
 
 def parameters(*given):
     return {"resourceType": "Parameters", "parameter": list(given)}
-
-
-def answers(instrument, levels, patient):
-    system = f"{CANONICAL}/CodeSystem/{instrument}-answer"
-    return {
-        "resourceType": "QuestionnaireResponse",
-        "questionnaire": f"{CANONICAL}/Questionnaire/{instrument}|1.0.0-neutral",
-        "status": "completed",
-        "subject": {"reference": patient},
-        "authored": "2026-02-10T18:20:00Z",
-        "item": [
-            {"linkId": f"q{number}", "answer": [{"valueCoding": {"system": system, "code": str(level)}}]}
-            for number, level in enumerate(levels, 1)
-            if level is not None
-        ],
-    }
 
 
 def resources(value):
@@ -125,7 +109,7 @@ def test_the_letter_comes_back_byte_for_byte(client, referral, letter):
 
 
 def test_the_same_referral_again_makes_no_second_patient(client, referral):
-    again = bundle(b"%PDF-1.4 short")
+    again = bundle()
     answer = client.post("", json=again)
     statuses = [entry["response"]["status"][:3] for entry in answer.json()["entry"]]
     assert statuses == ["200", "200", "200", "201", "201", "201", "201"]
@@ -139,7 +123,7 @@ def test_one_bad_entry_changes_nothing_and_is_named(client, referral):
             for kind in ("Patient", "ServiceRequest", "Task", "Binary", "Organization")
         ]
 
-    faulty = bundle(b"%PDF-1.4 short")
+    faulty = bundle()
     faulty["entry"][4]["resource"]["status"] = "no-such-status"
     before = totals()
     answer = client.post("", json=faulty)
@@ -172,8 +156,8 @@ def test_the_knee_score_is_the_sum_of_its_items(knee_score, client):
 
 
 def test_a_phq_9_with_thoughts_of_self_harm_warns(client, referral):
-    response = post(client, answers("phq-9", [1, 1, 0, 0, 0, 0, 0, 0, 1], referral["Patient"]))
-    answer = client.get(f"QuestionnaireResponse/{response['id']}/$score")
+    stored = post(client, response("phq-9", [1, 1, 0, 0, 0, 0, 0, 0, 1], referral["Patient"]))
+    answer = client.get(f"QuestionnaireResponse/{stored['id']}/$score")
     assert answer.status_code == 200, answer.text[:2000]
     values = [o["valueQuantity"]["value"] for o in observations(answer.json()) if "valueQuantity" in o]
     assert 3 in values
@@ -184,8 +168,8 @@ def test_a_phq_9_with_thoughts_of_self_harm_warns(client, referral):
 
 def test_an_unscorable_response_is_refused_with_the_reason(client, referral):
     half = [4, 3, 2, 1, 0, None, None, None, None, None, None, None]
-    response = post(client, answers("oks", half, referral["Patient"]))
-    answer = client.post(f"QuestionnaireResponse/{response['id']}/$score", json=parameters())
+    stored = post(client, response("oks", half, referral["Patient"]))
+    answer = client.post(f"QuestionnaireResponse/{stored['id']}/$score", json=parameters())
     assert answer.status_code == 422
     assert "missing" in answer.text or "unanswered" in answer.text
 
