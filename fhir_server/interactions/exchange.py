@@ -54,7 +54,7 @@ class Server:
 
 @dataclass(slots=True)
 class Request:
-    """One interaction asked for. Header names are lower case; `path` is below the FHIR base, without a leading slash."""
+    """One interaction asked for. Header names are lower case; `path` is below the FHIR base, with no leading slash."""
 
     method: str
     path: str

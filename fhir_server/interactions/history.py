@@ -30,15 +30,19 @@ async def history(
         query = _continued(query, at)
     page = await server.store.history(request.scope, query)
     if resource_type is not None and logical_id is not None and not page.versions:
-        # Nothing in the window: is there anything at all?
-        if await server.store.read(request.scope, resource_type, logical_id) is None:
-            raise ResourceNotFound(f"There is no {resource_type} with the id {logical_id}.")
+        await _check_known(server, request, resource_type, logical_id)
     path = "/".join(part for part in (resource_type, logical_id, "_history") if part)
     following = None
     if page.next_before is not None:
         following = encode(key, Cursor(page.snapshot, (page.next_before,)), kind=KIND, query=identity)
     entries = [await _entry(server, request, version) for version in page.versions]
     return Response(200, bundle("history", entries, total=page.total, links=links(request, path, kept, following)))
+
+
+async def _check_known(server: Server, request: Request, resource_type: str, logical_id: str) -> None:
+    """Nothing is in the window: is there anything at all?"""
+    if await server.store.read(request.scope, resource_type, logical_id) is None:
+        raise ResourceNotFound(f"There is no {resource_type} with the id {logical_id}.")
 
 
 def _query(

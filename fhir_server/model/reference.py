@@ -1,4 +1,4 @@
-"""References: their forms, where they stand in a resource, and rewriting them (R4 references.html, http.html#trules)."""
+"""References: their forms, where they stand in a resource, and rewriting them (R4 references.html)."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ class IndexRows:
     numbers: list[tuple[int, int, int]] = field(default_factory=list)
     """(p, v, w): token hash, rid of a reference, date lo (w = hi), number, quantity (w = symbol of the unit)."""
     texts: list[tuple[int, str, int]] = field(default_factory=list)
-    """(p, v, w): folded string, identifier value (w = symbol of its system), uri, canonical (w = symbol of its version)."""
+    """(p, v, w): folded string, identifier value (w = symbol of its system), uri, canonical (w = its version's)."""
     composites: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     """(p, a, b, c, t): the components of one instance; t holds a string component."""
     features: list[int] = field(default_factory=list)
-    """Words (_text, _content) and trigrams (:contains) hashed to signed 32 bits, see search/features; always rechecked."""
+    """Words (_text, _content) and trigrams (:contains) hashed to 32 bits, see search/features; rechecked."""
     tokens: list[tuple[int, str, str]] = field(default_factory=list)
     """(hash, system, code) of every token in `numbers` and `composites`: the dictionary for code-only search."""
     compartments: list[int] = field(default_factory=list)

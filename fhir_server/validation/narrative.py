@@ -11,13 +11,14 @@ from xml.parsers import expat
 XHTML = "http://www.w3.org/1999/xhtml"
 
 ELEMENTS = frozenset(
-    "a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img li"
-    " ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var".split()
+    """a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img
+    li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var""".split()  # noqa: SIM905
 )
 ATTRIBUTES = frozenset(
-    "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset cite"
-    " class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel rev"
-    " rowspan rules scope shape span src start style summary tabindex title type valign value vspace width".split()
+    """abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset
+    cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel rev
+    rowspan rules scope shape span src start style summary tabindex title type valign value vspace
+    width""".split()  # noqa: SIM905
 )
 _LINKS = frozenset(("href", "src", "cite", "longdesc"))
 _SCHEMES = ("javascript:", "vbscript:", "data:text", "data:application", "data:image/svg")
@@ -41,7 +42,8 @@ def problem_of(div: str) -> str | None:
     except _Refused as refusal:
         return str(refusal)
     except expat.ExpatError as error:
-        return f"it is not well-formed: {expat.errors.messages[error.code]} at character {error.offset} of line {error.lineno}"
+        what = expat.errors.messages[error.code]
+        return f"it is not well-formed: {what} at character {error.offset} of line {error.lineno}"
     return None if reader.content else "it is empty: it needs some text or an image"
 
 

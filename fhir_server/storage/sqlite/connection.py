@@ -91,7 +91,7 @@ class SqliteSession:
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
                 raise TooCostly(
-                    f"This search takes longer than {self._seconds:g} s: narrow it, for example by patient, code or date."
+                    f"The search takes over {self._seconds:g} s: narrow it, for example by patient, code or date."
                 ) from error
             raise translate(error) from error
         finally:
