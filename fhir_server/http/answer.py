@@ -6,6 +6,7 @@ R4 http.html#mime-type (explicit charset), #parameters (_pretty); RFC 9110 secti
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -24,26 +25,24 @@ _CONTENT_TYPES = {
 }
 
 
-async def send_answer(
-    send: Send,
-    response: Response,
-    *,
-    json_type: str,
-    accept_encoding: str,
-    pretty: bool,
-    head: bool,
-    extra: HeaderList,
-) -> int:
-    """Send `response`; `json_type` stands in for FHIR JSON when the client asked for another name of it.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it goes over the wire."""
 
-    Returns:
-        The number of body bytes sent.
-    """
+    status: int
+    headers: HeaderList
+    body: bytes | AsyncIterator[bytes]
+
+
+def compose_answer(
+    response: Response, *, json_type: str, accept_encoding: str, pretty: bool, extra: HeaderList
+) -> Answer:
+    """Format and compress; `json_type` stands in for FHIR JSON when the client asked for another name of it."""
     headers = _headers(response, json_type)
     headers += extra
     body = response.body
     if not isinstance(body, bytes):
-        return await _send_stream(send, response, body, headers, head=head)
+        return Answer(response.status, headers, body)
     if pretty and body and response.content_type == FHIR_JSON:
         # Reformats the text: numbers stay digit for digit as stored.
         body = msgspec.json.format(body, indent=2)
@@ -54,11 +53,22 @@ async def send_answer(
             headers.append((b"content-encoding", encoding.encode()))
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if head or response.status == 304:
-        body = b""
-    await send({"type": "http.response.body", "body": body})
-    return len(body)
+    return Answer(response.status, headers, body)
+
+
+async def send_answer(send: Send, answer: Answer, *, head: bool) -> int:
+    """Send `answer`, without its body for a HEAD request; the number of body bytes sent."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    body = b"" if head or answer.status == 304 else answer.body
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+        return len(body)
+    size = 0
+    async for chunk in body:
+        size += len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+    return size
 
 
 def _headers(response: Response, json_type: str) -> HeaderList:
@@ -76,16 +86,3 @@ def _headers(response: Response, json_type: str) -> HeaderList:
     if "Cache-Control" not in response.headers:
         headers.append(_CACHING)
     return headers
-
-
-async def _send_stream(
-    send: Send, response: Response, stream: AsyncIterator[bytes], headers: HeaderList, *, head: bool
-) -> int:
-    size = 0
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if not head:
-        async for chunk in stream:
-            size += len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-    return size

@@ -43,7 +43,10 @@ class BaseUrl:
         client = scope.get("client")
         if not client:
             return False
-        address = ip_address(client[0])
+        try:
+            address = ip_address(client[0])
+        except ValueError:  # a name, such as that of a local socket
+            return False
         return any(address in network for network in self._networks)
 
 

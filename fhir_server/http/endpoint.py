@@ -12,10 +12,9 @@ from itertools import count
 from time import perf_counter
 
 import orjson
-import structlog
 
 from fhir_server.errors import FhirError, MethodNotAllowed, Overloaded
-from fhir_server.http.answer import send_answer
+from fhir_server.http.answer import Answer, compose_answer, send_answer
 from fhir_server.http.asgi import HeaderList, Receive, Scope, Send
 from fhir_server.http.base_url import FHIR_PREFIX, BaseUrl
 from fhir_server.http.body import ClientDisconnectedError, read_body
@@ -25,7 +24,7 @@ from fhir_server.http.target import decode_path, decode_query, refuse_long_targe
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.observability import metrics
 from fhir_server.observability.access_log import log_request
-from fhir_server.observability.logs import trace
+from fhir_server.observability.failure import failed
 from fhir_server.observability.route import route_of
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
@@ -38,7 +37,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _PREFIX_LENGTH = len(FHIR_PREFIX)
 _PROCESS_ID = os.urandom(6).hex()
 _numbers = count(1)
-_log = structlog.get_logger()
 
 
 class FhirEndpoint:
@@ -67,16 +65,9 @@ class FhirEndpoint:
         status, size = CLIENT_CLOSED_REQUEST, 0
         try:
             response, json_type = await self._answer(request, request_id, scope, receive)
-            status = response.status
-            size = await send_answer(
-                send,
-                response,
-                json_type=json_type,
-                accept_encoding=headers.get("accept-encoding", ""),
-                pretty=_asks_pretty(request.query),
-                head=method == "HEAD",
-                extra=self._extra_headers(request_id, headers, method),
-            )
+            answer = self._compose(response, json_type, request, request_id, method)
+            status = answer.status
+            size = await send_answer(send, answer, head=method == "HEAD")
         except ClientDisconnectedError:
             pass
         finally:
@@ -104,12 +95,11 @@ class FhirEndpoint:
                 request.method = "GET"
             return await self._dispatch(self._server, request), json_type
         except FhirError as error:
-            return Response(error.status, orjson.dumps(error.as_json()), error.headers), json_type
+            return refusal(error), json_type
         except (ClientDisconnectedError, GeneratorExit):
             raise
         except Exception as error:
-            _log.error("request failed", request_id=request_id, trace=trace(error))
-            return internal_error(request_id), json_type
+            return refusal(failed(error, request_id)), json_type
 
     def _read_target(self, request: Request, scope: Scope) -> None:
         raw_path: bytes = scope["raw_path"]
@@ -135,6 +125,21 @@ class FhirEndpoint:
             if allowed == (FORM,):
                 request.query = request.query + decode_query(request.body)
                 request.body = b""
+
+    def _compose(self, response: Response, json_type: str, request: Request, request_id: str, method: str) -> Answer:
+        headers = request.headers
+        extra = self._extra_headers(request_id, headers, method)
+        try:
+            return compose_answer(
+                response,
+                json_type=json_type,
+                accept_encoding=headers.get("accept-encoding", ""),
+                pretty=_asks_pretty(request.query),
+                extra=extra,
+            )
+        except Exception as error:
+            failure = refusal(failed(error, request_id))
+            return compose_answer(failure, json_type=json_type, accept_encoding="", pretty=False, extra=extra)
 
     def _extra_headers(self, request_id: str, headers: dict[str, str], method: str) -> HeaderList:
         extra = [(b"x-request-id", request_id.encode("ascii"))]
@@ -162,15 +167,9 @@ def _negotiate(request: Request) -> str:
     return response_type(accept, format_)
 
 
+def refusal(error: FhirError) -> Response:
+    return Response(error.status, orjson.dumps(error.as_json()), error.headers)
+
+
 def _asks_pretty(query: list[tuple[str, str]]) -> bool:
     return bool(query) and ("_pretty", "true") in query
-
-
-def internal_error(request_id: str) -> Response:
-    """The answer to a failure of ours: the id under which it was logged, and nothing else."""
-    error = FhirError(
-        f"The server failed on this request. Quote request id {request_id} when reporting it.",
-        status=500,
-        code="exception",
-    )
-    return Response(500, orjson.dumps(error.as_json()))

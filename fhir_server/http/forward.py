@@ -18,18 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from fhir_server.errors import FhirError, Overloaded
-from fhir_server.http.endpoint import Dispatch, internal_error
+from fhir_server.http.endpoint import Dispatch
 from fhir_server.interactions.exchange import Request, Response, Server
-from fhir_server.observability.logs import trace
+from fhir_server.observability.failure import failed
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _LENGTH = struct.Struct(">Q")
 _READING_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +137,7 @@ class ForwardedRequests:
             await _send(writer, error)
             return
         except Exception as error:
-            request_id = request.headers.get("x-request-id", "")
-            _log.error("request failed", request_id=request_id, trace=trace(error))
-            await _send(writer, internal_error(request_id))
+            await _send(writer, failed(error, request.headers.get("x-request-id", "")))
             return
         if isinstance(response.body, bytes):
             await _send(writer, response)

@@ -8,9 +8,10 @@ from typing import Any
 
 from fhir_server.errors import FhirError
 from fhir_server.interactions.bundle import bundle
-from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, entries_of, refused
+from fhir_server.interactions.bundle_entry import answer_entry, read_entry, refused_entry, sent_entries
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.prefer import preference
+from fhir_server.observability.failure import failed
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
 
@@ -20,17 +21,19 @@ AT_ONCE = 32
 
 async def batch(server: Server, request: Request, sent: dict[str, Any], dispatch: Dispatch) -> Response:
     """A batch-response Bundle in the order of the entries; one that fails does not touch the others."""
-    entries = entries_of(server, request, sent)
     representation = preference(request, "return") == "representation"
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def carry_out(entry: BundleEntry) -> bytes:
+    async def carry_out(index: int, sent_entry: dict[str, Any]) -> bytes:
         async with turns:
             try:
-                response = await dispatch(server, entry.request)
+                entry = read_entry(request, index, sent_entry)
+                return await answer_entry(entry, await dispatch(server, entry.request), representation=representation)
             except FhirError as error:
-                response = refused(error)
-            return await answer_entry(entry, response, representation=representation)
+                return refused_entry(error)
+            except Exception as error:
+                return refused_entry(failed(error, request.headers.get("x-request-id", "")))
 
-    answers = await asyncio.gather(*(carry_out(entry) for entry in entries))
+    entries = sent_entries(server, sent)
+    answers = await asyncio.gather(*(carry_out(index, entry) for index, entry in enumerate(entries)))
     return Response(200, bundle("batch-response", list(answers)))

@@ -37,17 +37,18 @@ class BundleEntry:
         return f"Bundle.entry[{self.index}]"
 
 
-def entries_of(server: Server, request: Request, bundle: dict[str, Any]) -> list[BundleEntry]:
-    """Raises TooLarge (413) over settings.max_bundle_entries, InvalidResource for an entry that asks for nothing."""
-    sent = bundle.get("entry", [])
+def sent_entries(server: Server, bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    """Raises TooLarge (413) over settings.max_bundle_entries."""
+    sent: list[dict[str, Any]] = bundle.get("entry", [])
     if len(sent) > server.settings.max_bundle_entries:
         raise TooLarge(
             f"The Bundle has {len(sent)} entries; this server takes {server.settings.max_bundle_entries}: split it."
         )
-    return [_entry(request, index, entry) for index, entry in enumerate(sent)]
+    return sent
 
 
-def _entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry:
+def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry:
+    """Entry `index` of the Bundle in `outer`. Raises InvalidResource when it asks for nothing."""
     place = f"Bundle.entry[{index}]"
     asked = entry.get("request")
     if asked is None:
@@ -113,6 +114,6 @@ async def whole(response: Response) -> bytes:
     return b"".join([part async for part in response.body])
 
 
-def refused(error: FhirError) -> Response:
+def refused_entry(error: FhirError) -> bytes:
     """An entry's failure, answered in its place."""
-    return Response(error.status, b"", error.headers, outcome=error.as_json())
+    return entry_bytes(response={"status": str(error.status), "outcome": error.as_json()})

@@ -14,7 +14,7 @@ from typing import Any, cast
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.answer import location, version_headers, written
 from fhir_server.interactions.bundle import bundle
-from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, entries_of
+from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, read_entry, sent_entries
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.delete import deleted, remove
 from fhir_server.interactions.exchange import Request, Response, Server
@@ -34,7 +34,7 @@ PLANNED_INLINE = 100
 
 async def transaction(server: Server, request: Request, sent: dict[str, Any], dispatch: Dispatch) -> Response:
     """A transaction-response Bundle in the order of the entries; a failure names its entry and nothing is written."""
-    entries = entries_of(server, request, sent)
+    entries = [read_entry(request, index, entry) for index, entry in enumerate(sent_entries(server, sent))]
     _refuse_operations(entries)
     if len(entries) > PLANNED_INLINE:
         steps = await asyncio.to_thread(plan, server, entries)

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from fhir_server.errors import Overloaded
+from fhir_server.interactions.exchange import Response
 from tests.http.trivial import BUNDLE, PATIENT, EmptyStore, TableDispatch, application, client_of
 
 
@@ -75,6 +76,16 @@ async def test_no_content_has_no_content_headers(client: httpx.AsyncClient) -> N
     answer = await client.get("/fhir/Patient/none")
     assert answer.status_code == 204
     assert not {"content-type", "content-length"} & set(answer.headers)
+
+
+async def test_an_answer_that_cannot_be_sent_is_an_operation_outcome(
+    client: httpx.AsyncClient, dispatch: TableDispatch
+) -> None:
+    dispatch.answers["Patient/broken"] = lambda _: Response(200, b'{"a":')
+    answer = await client.get("/fhir/Patient/broken?_pretty=true")
+    assert answer.status_code == 500
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    assert answer.headers["x-request-id"] in answer.text
 
 
 async def test_a_refusal_is_an_operation_outcome(client: httpx.AsyncClient) -> None:

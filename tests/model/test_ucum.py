@@ -78,7 +78,9 @@ def test_what_is_not_a_known_unit_has_no_base(code: str) -> None:
     assert canonical(Decimal(1), code) is None
 
 
-@pytest.mark.parametrize("code", sorted({*ucum_units.METRIC, *ucum_units.NON_METRIC, *ucum_units.BASE, *ucum_units.ARBITRARY}))
+@pytest.mark.parametrize(
+    "code", sorted({*ucum_units.METRIC, *ucum_units.NON_METRIC, *ucum_units.BASE, *ucum_units.ARBITRARY})
+)
 def test_every_unit_of_the_table_is_defined_by_others(code: str) -> None:
     assert canonical(Decimal(1), code) is not None
 
