@@ -176,5 +176,6 @@ class _Execution:
         if step.method == "POST":
             self._answers[step.entry.index] = written(request, await self._store.put(step.draft), 201)
         else:
-            status, version = await put(self._server, request, self._store, step.draft)
+            own_id = step.condition is not None and step.sent_id is None
+            status, version = await put(self._server, request, self._store, step.draft, own_id=own_id)
             self._answers[step.entry.index] = written(request, version, status)

@@ -32,14 +32,19 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
     return written(request, version, status)
 
 
-async def put(server: Server, request: Request, transaction: Transaction, draft: Draft) -> tuple[int, StoredVersion]:
-    """Write `draft` where the request's preconditions allow it: (200 or 201, the version)."""
+async def put(
+    server: Server, request: Request, transaction: Transaction, draft: Draft, *, own_id: bool = False
+) -> tuple[int, StoredVersion]:
+    """Write `draft` where the request's preconditions allow it: (200 or 201, the version).
+
+    `own_id`: the client sent no id, so a new one is of the server's making.
+    """
     current = await transaction.current(draft.resource_type, draft.logical_id)
     check_if_match(request, current)
     exists = current is not None and current.body is not None
     if exists and must_not_exist(request):
         raise VersionConflict(f"{draft.resource_type}/{draft.logical_id} exists already (If-None-Match: *).")
-    if current is None and not server.settings.client_ids:
+    if current is None and not own_id and not server.settings.client_ids:
         raise MethodNotAllowed(
             "This server does not let clients choose ids (R4 http.html#upsert): create with POST.", code="not-supported"
         )
@@ -67,9 +72,8 @@ async def conditional_update(server: Server, request: Request, resource_type: st
         await check_references(server, transaction, resource)
         match = await sole_match(transaction, query)
         target = target_of(server, resource, match)
-        return await put(
-            server, request, transaction, prepare(dict(resource), target, time_zone=server.settings.time_zone)
-        )
+        draft = prepare(dict(resource), target, time_zone=server.settings.time_zone)
+        return await put(server, request, transaction, draft, own_id="id" not in resource)
 
     status, version = await server.store.write(request.scope, work)
     return written(request, version, status)
