@@ -51,12 +51,11 @@ def bundle(
 
 def links(request: Request, path: str, parameters: Parameters, following: str | None) -> list[dict[str, str]]:
     """self, with the parameters that were honoured (R4 search.html#conformance), and next."""
-    base = f"{request.base_url}/{path}" if path else request.base_url
-    found = [{"relation": "self", "url": _url(base, parameters)}]
+    url = f"{request.base_url}/{path}" if path else request.base_url
+    if parameters:
+        url = f"{url}?{urlencode(parameters, safe='|,:/$')}"
+    found = [{"relation": "self", "url": url}]
     if following is not None:
-        found.append({"relation": "next", "url": _url(base, (*parameters, (CURSOR_PARAMETER, following)))})
+        mark = "&" if parameters else "?"
+        found.append({"relation": "next", "url": f"{url}{mark}{CURSOR_PARAMETER}={following}"})
     return found
-
-
-def _url(base: str, parameters: Parameters) -> str:
-    return f"{base}?{urlencode(parameters, safe='|,:/$')}" if parameters else base

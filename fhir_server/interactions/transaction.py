@@ -110,10 +110,9 @@ class _Execution:
             raise error.at(step.entry.expression) from error
 
     async def _delete(self, step: Step) -> None:
-        logical_id = step.logical_id
-        if logical_id is None:
-            logical_id = (await self._match(step)).logical_id
-        gone = await remove(step.entry.request, self._store, step.resource_type, logical_id)
+        if step.logical_id is None:
+            step.logical_id = (await self._match(step)).logical_id
+        gone = await remove(step.entry.request, self._store, step.resource_type, step.logical_id)
         self._answers[step.entry.index] = deleted(step.entry.request, gone)
 
     async def _match(self, step: Step) -> StoredVersion:

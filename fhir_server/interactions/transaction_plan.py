@@ -14,7 +14,8 @@ from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.patch import operations_of
-from fhir_server.model.reference import localise, references, rewrite
+from fhir_server.interactions.transaction_links import relink, split_full_url
+from fhir_server.model.reference import localise, references
 from fhir_server.search.conditional import conditional_query
 from fhir_server.storage.base import Draft, StoredVersion
 from fhir_server.storage.query import Query
@@ -138,14 +139,22 @@ def _mapping(steps: list[Step]) -> dict[str, str]:
         full_url = step.entry.full_url
         if full_url is None or step.resource is None:
             continue
+        place = f"{step.entry.expression}.fullUrl"
         if full_url in mapping:
-            raise InvalidResource("Two entries have this fullUrl.", expression=f"{step.entry.expression}.fullUrl")
+            raise InvalidResource("Two entries have this fullUrl.", expression=place)
+        if "/_history/" in full_url:
+            raise InvalidResource("A fullUrl names a resource, not a version of it (bdl-8).", expression=place)
+        parts = split_full_url(full_url, step.resource_type)
+        if parts is not None and step.resource.get("id", parts[1]) != parts[1]:
+            raise InvalidResource("The fullUrl and the resource's id disagree.", expression=place)
         mapping[full_url] = step.target
-        # R4 bundle.html#references: Type/id is resolved against the fullUrl of the entry that says it.
-        *_, named_type, named_id = full_url.split("/") if "/" in full_url else ("", "", "")
-        if named_type == step.resource_type:
-            mapping.setdefault(f"{named_type}/{named_id}", step.target)
-    return {text: target for text, target in mapping.items() if text != target}
+    return mapping
+
+
+def _base(step: Step) -> str:
+    """Where relative references of the entry begin (R4 bundle.html#references); without a RESTful fullUrl here."""
+    parts = split_full_url(step.entry.full_url, step.resource_type)
+    return parts[0] if parts is not None else step.entry.request.base_url
 
 
 def refuse_overlap(steps: list[Step]) -> None:
@@ -153,11 +162,12 @@ def refuse_overlap(steps: list[Step]) -> None:
     seen: set[str] = set()
     conditions: set[str] = set()
     for step in steps:
-        if step.method == "POST" and step.condition is not None:
+        if step.method in ("POST", "PUT") and step.condition is not None:
+            # Where nothing matches yet, each would create one.
             if repr(step.condition) in conditions:
                 raise InvalidResource(
-                    "Another entry creates under the same criteria: keep one and refer to it.",
-                    expression=f"{step.entry.expression}.request.ifNoneExist",
+                    "Another entry writes under the same criteria: keep one and refer to it.",
+                    expression=f"{step.entry.expression}.request.{'ifNoneExist' if step.method == 'POST' else 'url'}",
                 )
             conditions.add(repr(step.condition))
         if step.logical_id is None:
@@ -174,7 +184,7 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
     assert resource is not None
     assert step.logical_id is not None
     if mapping:
-        rewrite(resource, mapping)
+        relink(resource, mapping, _base(step))
     if step.entry.request.base_url:
         localise(resource, step.entry.request.base_url)
     for holder, key in references(resource):
@@ -203,7 +213,7 @@ def redirect(server: Server, step: Step, mapping: dict[str, str]) -> None:
         if not any(old.encode() in text for old in mapping):
             return
     resource = deepcopy(step.resource)
-    rewrite(resource, mapping)
+    relink(resource, mapping)
     step.resource = resource
     if not step.lookups or mapping.keys() >= step.lookups.keys():
         step.draft = prepare(

@@ -66,12 +66,14 @@ def localise(resource: dict[str, Any], base_url: str) -> None:
             holder[key] = text[len(prefix) :]
 
 
-def rewrite(resource: dict[str, Any], mapping: dict[str, str]) -> None:
+def rewrite(resource: dict[str, Any], mapping: dict[str, str], base: str = "") -> bool:
     """Replace what stands for other entries of a transaction, in place (R4 http.html#trules).
 
-    `mapping`: fullUrl, urn: URI or Type/id -> the reference it becomes. Replaced are literal references (a fragment
-    behind them is kept), any other string that is exactly a mapped URI, and links in the narrative.
+    `mapping`: fullUrl, urn: URI or Type/id -> the reference it becomes; Type/id is also looked up below `base`.
+    Replaced are literal references (a fragment behind them is kept) and links in the narrative. True when another
+    string is a key of `mapping`: a URI, or a text that looks like one.
     """
+    others = False
     stack: list[Any] = [resource]
     while stack:
         node = stack.pop()
@@ -80,23 +82,20 @@ def rewrite(resource: dict[str, Any], mapping: dict[str, str]) -> None:
             kind = type(value)
             if kind is dict or kind is list:
                 stack.append(value)
-            elif kind is str:
-                new = _rewritten(key, value, mapping)
-                if new is not value:
-                    node[key] = new
+            elif kind is not str:
+                continue
+            elif key == "reference":
+                text, mark, fragment = value.partition("#")
+                target = mapping.get(text) or mapping.get(f"{base}/{text}")
+                if target is not None:
+                    node[key] = f"{target}{mark}{fragment}"
+            elif key == "div":
+                node[key] = _LINK.sub(lambda link: _relinked(link, mapping, base), value)
+            elif value in mapping:
+                others = True
+    return others
 
 
-def _rewritten(key: str | int, value: str, mapping: dict[str, str]) -> str:
-    if key == "reference":
-        text, mark, fragment = value.partition("#")
-        return f"{mapping[text]}{mark}{fragment}" if text in mapping else value
-    if key == "div":
-        return _LINK.sub(lambda link: _relinked(link, mapping), value)
-    if ":" in value and value in mapping:
-        return mapping[value]
-    return value
-
-
-def _relinked(link: re.Match[str], mapping: dict[str, str]) -> str:
+def _relinked(link: re.Match[str], mapping: dict[str, str], base: str) -> str:
     before, quote, target = link.groups()
-    return f"{before}{quote}{mapping.get(target, target)}{quote}"
+    return f"{before}{quote}{mapping.get(target) or mapping.get(f'{base}/{target}') or target}{quote}"

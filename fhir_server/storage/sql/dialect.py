@@ -33,6 +33,16 @@ class Statement:
         """EXISTS that the planner leaves a per-row probe: as a join it flips to bad generic plans on PostgreSQL."""
         return f"EXISTS ({inner} OFFSET 0)" if self.postgresql else f"EXISTS ({inner})"
 
+    def version_rows(self, table: str, row: str, seq: str) -> str:
+        """FROM and WHERE, to be followed by AND ..., of the index rows `row` of one version.
+
+        On PostgreSQL they are fetched by seq whatever the conditions that follow: it would prefer the search
+        index for its p and v, and walk a whole code to find one version.
+        """
+        if self.postgresql:
+            return f"FROM (SELECT * FROM {table} r WHERE r.seq = {seq} OFFSET 0) {row} WHERE TRUE"
+        return f"FROM {table} {row} WHERE {row}.seq = {seq}"
+
 
 class Session(Protocol):
     """Where statements run: a connection that reads, or the writer's inside its transaction."""

@@ -10,7 +10,7 @@ from fhir_server.storage import query as q
 from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.sql.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver
+from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, listing
 from fhir_server.storage.sql.predicates import condition, listing_parameter, row_condition
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
@@ -65,29 +65,36 @@ class Plan:
             return f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq', self._visible())}) q", statement.parameters
         until = "" if snapshot is None else f" AND n.seq <= {statement.bind(snapshot)}"
         found = self._rows(self.driver, "n.seq", until)
-        gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type()
+        gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type(dated=False)
         gone += "" if snapshot is None else f" AND n.next_seq <= {statement.bind(snapshot)}"
-        gone += self._probes(None)
+        gone += self._probes(None, dated=False)
         return f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})", statement.parameters
 
     # -- conditions ------------------------------------------------------------------------------------------
 
-    def _rows(self, driver: Driver, columns: str, extra: str, covered: q.Predicate | None = None) -> str:
-        """SELECT of the driving rows that satisfy everything; `covered` is the predicate the driver stands for."""
+    def _rows(
+        self, driver: Driver, columns: str, visible: str, *, bounds: str = "", covered: q.Predicate | None = None
+    ) -> str:
+        """SELECT of the driving rows that satisfy everything; `covered` is the predicate the driver stands for.
+
+        `visible` is tested last: nearly every row passes it.
+        """
         where = row_condition(driver.predicate, self._statement, self.query.resource_type, "n")
-        where += self._date_bounds() + extra + self._probes(covered or driver.predicate)
+        where += self._date_bounds() + bounds + self._probes(covered or driver.predicate)
         if isinstance(driver.predicate, q.InCompartment):
             where += " AND " + self._of_the_type()
+        where += visible
         distinct = "" if driver.one_row_per_version else "DISTINCT "
         return f"SELECT {distinct}{columns} FROM {driver.table} n WHERE {where}"
 
-    def _probes(self, driving: q.Predicate | None) -> str:
+    def _probes(self, driving: q.Predicate | None, *, dated: bool = True) -> str:
+        resource_type = self.query.resource_type
         others = (predicate for predicate in self.query.predicates if predicate is not driving)
-        return "".join(f" AND {condition(p, self._statement, self.query.resource_type)}" for p in others)
+        return "".join(f" AND {condition(p, self._statement, resource_type, dated=dated)}" for p in others)
 
-    def _of_the_type(self) -> str:
-        p = self._statement.bind(listing_parameter(self.query.resource_type))
-        return self._statement.exists(f"SELECT 1 FROM number m WHERE m.seq = n.seq AND m.p = {p}")
+    def _of_the_type(self, *, dated: bool = True) -> str:
+        resource_type = self.query.resource_type
+        return condition(listing(resource_type).predicate, self._statement, resource_type, dated=dated)
 
     def _visible(self) -> str:
         """The version was there, and not yet replaced, at the snapshot (None: now)."""
@@ -136,8 +143,8 @@ class Plan:
         return [self.driver]
 
     def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
-        extra = self._visible() + half + self._after_date("n", descending)
-        rows = self._rows(driver, "n.seq, n.k", extra, covered=self.driver.predicate)
+        bounds = half + self._after_date("n", descending)
+        rows = self._rows(driver, "n.seq, n.k", self._visible(), bounds=bounds, covered=self.driver.predicate)
         way = _way(descending)
         return f"{rows} ORDER BY n.k {way}, n.seq {way} LIMIT {self.query.count + 1}"
 
@@ -164,11 +171,12 @@ class Plan:
         if self.query.after is not None:
             after = f" AND n.seq {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
         if self.driver.rank == SELECTIVE:
-            rows = self._rows(self.driver, "n.seq", self._visible() + after)
+            rows = self._rows(self.driver, "n.seq", self._visible(), bounds=after)
         else:
             number = self._statement.bind(TYPE_NUMBERS[self.query.resource_type])
-            live = f"n.type = {number} AND {self._of_the_type()}"
-            rows = f"SELECT n.seq FROM version n WHERE {live}{after}{self._visible()}{self._probes(None)}"
+            live = f"n.type = {number} AND {self._of_the_type(dated=False)}"
+            probes = self._probes(None, dated=False)
+            rows = f"SELECT n.seq FROM version n WHERE {live}{after}{probes}{self._visible()}"
         return f"{rows} ORDER BY n.seq {_way(descending)} LIMIT {self.query.count + 1}"
 
     # -- by any values ---------------------------------------------------------------------------------------
@@ -190,10 +198,12 @@ class Plan:
                 return "(SELECT s.id FROM version s WHERE s.seq = f.seq)"
             case "primary_date":
                 p = self._statement.bind(listing_parameter(self.query.resource_type))
-                return f"(SELECT nullif(s.k, {NO_DATE}) FROM number s WHERE s.seq = f.seq AND s.p = {p})"
+                rows = self._statement.version_rows("number", "s", "f.seq")
+                return f"(SELECT nullif(s.k, {NO_DATE}) {rows} AND s.p = {p})"
             case "number" | "text":
                 wanted = self._statement.one_of("s.p", key.ps, "int")
-                return f"(SELECT {pick}(s.v) FROM {key.kind} s WHERE s.seq = f.seq AND {wanted})"
+                rows = self._statement.version_rows(key.kind, "s", "f.seq")
+                return f"(SELECT {pick}(s.v) {rows} AND {wanted})"
         raise TypeError(f"unknown sort kind {key.kind}")
 
     def _value_order(self, row: str) -> str:

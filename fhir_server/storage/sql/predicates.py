@@ -10,19 +10,19 @@ from fhir_server.storage.rows import parameter
 from fhir_server.storage.sql.dialect import Statement
 
 
-def condition(predicate: q.Predicate, statement: Statement, resource_type: str, outer: str = "n") -> str:
-    """SQL that is true when the version `outer`.seq satisfies `predicate`."""
+def condition(predicate: q.Predicate, statement: Statement, resource_type: str, *, dated: bool = True) -> str:
+    """SQL that is true when the version n.seq satisfies `predicate`; `dated`: n has the k of its version too."""
     match predicate:
         case q.And(parts):
-            return _joined(" AND ", parts, statement, resource_type, outer)
+            return _joined(" AND ", parts, statement, resource_type, dated)
         case q.Or(parts):
-            return _joined(" OR ", parts, statement, resource_type, outer)
+            return _joined(" OR ", parts, statement, resource_type, dated)
         case q.Not(part):
-            return f"NOT {condition(part, statement, resource_type, outer)}"
+            return f"NOT {condition(part, statement, resource_type, dated=dated)}"
         case q.LastUpdatedRange():
-            return last_updated_bounds(predicate, statement, f"{outer}.seq")
+            return last_updated_bounds(predicate, statement, "n.seq")
         case q.Exists(ps):
-            return f"({_has_row('number', ps, statement, outer)} OR {_has_row('text', ps, statement, outer)})"
+            return f"({_has_row('number', ps, statement)} OR {_has_row('text', ps, statement)})"
         case q.CompositeMatch():
             table = "composite"
         case q.TextIn() | q.TextPrefix():
@@ -30,16 +30,22 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
         case _:
             table = "number"
     where = row_condition(predicate, statement, resource_type, "m")
-    return statement.exists(f"SELECT 1 FROM {table} m WHERE m.seq = {outer}.seq AND {where}")
+    if statement.postgresql and dated and isinstance(predicate, _EQUALITIES):
+        # One probe of the search index (p, v, k, seq), without a look at the table.
+        return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = n.k AND m.seq = n.seq AND {where}")
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', 'n.seq')} AND {where}")
 
 
-def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, outer: str) -> str:
-    return f"({word.join(condition(part, statement, resource_type, outer) for part in parts)})"
+_EQUALITIES = (q.NumberIn, q.InCompartment, q.IdIn, q.TextIn)
 
 
-def _has_row(table: str, ps: tuple[int, ...], statement: Statement, outer: str) -> str:
+def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, dated: bool) -> str:
+    return f"({word.join(condition(part, statement, resource_type, dated=dated) for part in parts)})"
+
+
+def _has_row(table: str, ps: tuple[int, ...], statement: Statement) -> str:
     wanted = statement.one_of("m.p", ps, "int")
-    return statement.exists(f"SELECT 1 FROM {table} m WHERE m.seq = {outer}.seq AND {wanted}")
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', 'n.seq')} AND {wanted}")
 
 
 def row_condition(predicate: q.Predicate, statement: Statement, resource_type: str, row: str) -> str:

@@ -33,7 +33,7 @@ SQLITE = (
     )
     WITHOUT ROWID
     """,
-    "CREATE INDEX number_search ON number (p, v, k, seq, w)",
+    "CREATE INDEX number_search ON number (p, v, k, seq)",
     """
     CREATE TABLE text (
     seq BIGINT NOT NULL,
@@ -45,7 +45,7 @@ SQLITE = (
     )
     WITHOUT ROWID
     """,
-    "CREATE INDEX text_search ON text (p, v, k, seq, w)",
+    "CREATE INDEX text_search ON text (p, v, k, seq)",
     """
     CREATE TABLE composite (
     seq BIGINT NOT NULL,
@@ -59,7 +59,7 @@ SQLITE = (
     )
     WITHOUT ROWID
     """,
-    "CREATE INDEX composite_search ON composite (p, a, b, k, seq, c, t)",
+    "CREATE INDEX composite_search ON composite (p, a, b, k, seq)",
     """
     CREATE TABLE feature (
     seq INTEGER NOT NULL,
@@ -170,8 +170,8 @@ POSTGRESQL = (
     k BIGINT NOT NULL
     )
     """,
-    "CREATE INDEX number_search ON number (p, v, k, seq, w)",
-    "CREATE INDEX number_seq ON number (seq, p)",
+    "CREATE INDEX number_search ON number (p, v, k, seq)",
+    "CREATE INDEX number_seq ON number (seq)",
     """
     CREATE TABLE text (
     seq BIGINT NOT NULL,
@@ -181,8 +181,8 @@ POSTGRESQL = (
     k BIGINT NOT NULL
     )
     """,
-    "CREATE INDEX text_search ON text (p, v, k, seq, w)",
-    "CREATE INDEX text_seq ON text (seq, p)",
+    "CREATE INDEX text_search ON text (p, v, k, seq)",
+    "CREATE INDEX text_seq ON text (seq)",
     """
     CREATE TABLE composite (
     seq BIGINT NOT NULL,
@@ -194,8 +194,8 @@ POSTGRESQL = (
     k BIGINT NOT NULL
     )
     """,
-    "CREATE INDEX composite_search ON composite (p, a, b, k, seq, c, t)",
-    "CREATE INDEX composite_seq ON composite (seq, p)",
+    "CREATE INDEX composite_search ON composite (p, a, b, k, seq)",
+    "CREATE INDEX composite_seq ON composite (seq)",
     """
     CREATE TABLE feature (
     seq BIGINT NOT NULL,
