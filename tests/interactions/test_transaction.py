@@ -152,14 +152,22 @@ class TestReferences:
         assert stored["subject"] == {"reference": written_to(answer, 1)}
         assert (await client.get(f"Observation?subject={written_to(answer, 1)}")).ids == [stored["id"]]
 
-    async def test_relative_references_are_resolved_against_the_full_url(self, client: Client) -> None:
-        """R4 bundle.html#references."""
+    async def test_relative_references_are_resolved_against_the_full_url(self, client: Client, name: str) -> None:
+        """R4 bundle.html#references: by Type/id, an entry with a urn: or no fullUrl means no entry of the Bundle."""
+        one, two, here = "http://one.example/fhir", "http://two.example/fhir", f"Patient/{name}"
         answer = await transact(
             client,
-            entry("POST", "Patient", patient(), full_url="http://other.example/fhir/Patient/7"),
-            entry("POST", "Observation", observation("Patient/7"), full_url="http://other.example/fhir/Observation/8"),
+            entry("POST", "Patient", patient(), full_url=f"{one}/{here}"),
+            entry("POST", "Patient", patient(), full_url=f"{two}/{here}"),
+            entry("POST", "Observation", observation(here), full_url=f"{one}/Observation/1"),
+            entry("POST", "Observation", observation(here), full_url=f"{two}/Observation/1"),
+            entry("POST", "Observation", observation(f"{two}/{here}#part"), full_url=f"{one}/Observation/2"),
+            entry("POST", "Observation", observation(here), full_url=urn()),
+            entry("POST", "Observation", observation(here)),
         )
-        assert (await client.get(written_to(answer, 1))).resource["subject"]["reference"] == written_to(answer, 0)
+        found = [(await client.get(written_to(answer, n))).resource["subject"]["reference"] for n in range(2, 7)]
+        first, second = written_to(answer, 0), written_to(answer, 1)
+        assert found == [first, second, f"{second}#part", here, here]
 
     async def test_circles_are_possible(self, client: Client) -> None:
         one, two = urn(), urn()
@@ -172,39 +180,67 @@ class TestReferences:
             stored = (await client.get(written_to(answer, here))).resource
             assert stored["link"][0]["other"]["reference"] == written_to(answer, there)
 
-    async def test_links_in_the_narrative_and_uris_follow(self, client: Client) -> None:
-        """R4 http.html#trules: references, uri elements and href and src in narratives are rewritten."""
+    async def test_links_in_the_narrative_follow(self, client: Client) -> None:
         one, image = urn(), urn()
         div = (
             f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{one}">her</a> <img src=\'{image}\' alt="{one}"/>'
             f" {one}</div>"
         )
+        basic = {"resourceType": "Basic", "text": {"status": "generated", "div": div}, "code": {"text": "note"}}
         answer = await transact(
             client,
             entry("POST", "Patient", patient(), full_url=one),
             entry("POST", "Binary", {"resourceType": "Binary", "contentType": "image/png"}, full_url=image),
-            entry(
-                "POST",
-                "Basic",
-                {
-                    "resourceType": "Basic",
-                    "text": {"status": "generated", "div": div},
-                    "code": {"text": one},
-                    "extension": [{"url": "urn:x:who", "valueUri": one}],
-                    "contained": [{"resourceType": "Group", "id": "g", "type": "person", "actual": True,
-                                   "member": [{"entity": {"reference": one}}]}],
-                    "subject": {"reference": "#g"},
-                },
-            ),
-        )  # fmt: skip
-        assert answer.status == 200, answer.body
-        patient_place, binary_place = written_to(answer, 0), written_to(answer, 1)
-        stored = (await client.get(written_to(answer, 2))).resource
-        assert f'<a href="{patient_place}">' in stored["text"]["div"]
-        assert f"src='{binary_place}'" in stored["text"]["div"]
-        assert stored["text"]["div"].endswith(f" {one}</div>")
-        assert stored["extension"][0]["valueUri"] == patient_place
-        assert stored["contained"][0]["member"][0]["entity"]["reference"] == patient_place
+            entry("POST", "Basic", basic),
+        )
+        stored = (await client.get(written_to(answer, 2))).resource["text"]["div"]
+        her, picture = written_to(answer, 0), written_to(answer, 1)
+        assert stored == (
+            f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{her}">her</a> <img src=\'{picture}\' alt="{one}"/>'
+            f" {one}</div>"
+        )
+
+    @pytest.mark.parametrize("known", [False, True], ids=["created", "found"])
+    async def test_uris_follow_but_no_text_and_no_canonical(self, client: Client, name: str, known: bool) -> None:
+        """R4 http.html#trules: elements of type uri, url, oid and uuid; not canonical."""
+        if known:
+            await client.stored(numbered(name, name))
+        one = urn()
+        sent = {
+            "resourceType": "Basic",
+            "contained": [
+                {"resourceType": "Group", "id": "g", "type": "person", "actual": True,
+                 "member": [{"entity": {"reference": one}}]}
+            ],
+            "extension": [
+                {"url": "urn:x:uri", "valueUri": one},
+                {"url": "urn:x:url", "valueUrl": one},
+                {"url": "urn:x:canonical", "valueCanonical": one},
+                {"url": "urn:x:string", "valueString": one},
+                {"url": "urn:x:nested", "extension": [{"url": "a", "valueUri": one}]},
+            ],
+            "identifier": [{"system": "urn:ietf:rfc:3986", "value": one,
+                            "_value": {"extension": [{"url": "urn:x:uri", "valueUri": one}]}}],
+            "code": {"text": one},
+            "subject": {"reference": "#g", "display": one},
+        }  # fmt: skip
+        answer = await transact(
+            client,
+            entry("POST", "Patient", numbered(name), one, ifNoneExist=f"identifier={SYSTEM}|{name}"),
+            entry("POST", "Basic", sent),
+        )
+        assert statuses(answer) == ["200" if known else "201", "201"]
+        there = written_to(answer, 0)
+        stored = (await client.get(written_to(answer, 1))).resource
+        assert [extension.get("valueUri") for extension in stored["extension"]] == [there, None, None, None, None]
+        assert stored["extension"][1]["valueUrl"] == there
+        assert stored["extension"][2]["valueCanonical"] == one
+        assert stored["extension"][3]["valueString"] == one
+        assert stored["extension"][4]["extension"][0]["valueUri"] == there
+        assert stored["identifier"][0]["value"] == one
+        assert stored["identifier"][0]["_value"]["extension"][0]["valueUri"] == there
+        assert stored["code"]["text"] == stored["subject"]["display"] == one
+        assert stored["contained"][0]["member"][0]["entity"]["reference"] == there
 
     async def test_a_reference_follows_a_conditional_create_to_its_match(self, client: Client, name: str) -> None:
         await client.stored(numbered(name, name))
@@ -304,10 +340,22 @@ class TestIdentities:
         assert (await client.get(f"Patient/{name}")).headers["ETag"] == 'W/"1"'
 
     async def test_the_same_criteria_twice_are_refused(self, client: Client, name: str) -> None:
+        """Each would create one when nothing matches."""
         create = entry("POST", "Patient", numbered(name), ifNoneExist=f"identifier={SYSTEM}|{name}")
-        answer = await transact(client, create, create)
-        assert answer.status == 400
+        update = entry("PUT", f"Patient?identifier={SYSTEM}|{name}", numbered(name))
+        for pair in ((create, create), (update, update), (create, update)):
+            assert (await transact(client, *pair)).status == 400
         assert (await client.get(f"Patient?identifier={SYSTEM}|{name}")).ids == []
+
+    async def test_deleting_by_criteria_what_is_updated_is_refused(self, client: Client, name: str) -> None:
+        await client.stored(numbered(name, name))
+        answer = await transact(
+            client,
+            entry("DELETE", f"Patient?identifier={SYSTEM}|{name}"),
+            entry("PUT", f"Patient/{name}", patient(name)),
+        )
+        assert answer.status == 400
+        assert (await client.get(f"Patient/{name}")).status == 200
 
     async def test_a_full_url_twice_is_refused(self, client: Client, name: str) -> None:
         stand_in = urn()
@@ -318,6 +366,15 @@ class TestIdentities:
         )
         assert answer.status == 400
         assert (await client.get(f"Patient?identifier={SYSTEM}|{name}")).ids == []
+
+    @pytest.mark.parametrize(
+        "full_url", ["http://other.example/fhir/Patient/1", BASE_URL + "/Patient/{name}/_history/1"]
+    )
+    async def test_a_full_url_that_contradicts_is_refused(self, client: Client, name: str, full_url: str) -> None:
+        """R4 bundle.html: fullUrl shall not disagree with the resource's id; bdl-8: it names no version."""
+        for sent in (entry("PUT", f"Patient/{name}", patient(name)), entry("POST", "Patient", patient(name))):
+            answer = await transact(client, {**sent, "fullUrl": full_url.format(name=name)})
+            assert (answer.status, answer.issue["expression"]) == (400, ["Bundle.entry[0].fullUrl"])
 
     async def test_a_post_may_bring_an_id_that_is_passed_over(self, client: Client, name: str) -> None:
         answer = await transact(client, entry("POST", "Patient", patient(name), full_url=urn()))
