@@ -23,7 +23,7 @@ PAGE_BYTES = 8192
 """Bodies of about 1 kB leave 11 % of such a page empty, 17 % of one of 4096 (docs/benchmarks.md)."""
 
 READER_CACHE_KIB = 16_384
-WRITER_CACHE_KIB = 65_536
+WRITER_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 16_384
 
 
