@@ -80,14 +80,20 @@ class Client:
     def __init__(self, server: Server) -> None:
         self.server = server
 
-    async def send(self, method: str, url: str, body: Any = None, **headers: str) -> Answer:
-        """`url` below the base; `body` is JSON content or bytes; headers as `if_match="..."`."""
-        path, _, query = url.partition("?")
+    async def send(
+        self, method: str, url: str, body: Any = None, *, query: list[tuple[str, str]] | None = None, **headers: str
+    ) -> Answer:
+        """`url` below the base; `body` is JSON content or bytes; headers as `if_match="..."`.
+
+        `query`: more parameters, already decoded.
+        """
+        path, _, text = url.partition("?")
         sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if sent:
             named.setdefault("content-type", "application/fhir+json")
-        request = Request(method, path, parse_qsl(query, keep_blank_values=True), named, sent, base_url=BASE_URL)
+        pairs = parse_qsl(text, keep_blank_values=True) + (query or [])
+        request = Request(method, path, pairs, named, sent, base_url=BASE_URL)
         try:
             response = await dispatch(self.server, request)
         except FhirError as error:
