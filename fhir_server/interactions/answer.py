@@ -32,14 +32,17 @@ def present(version: StoredVersion | None, resource_type: str, logical_id: str) 
 
 
 def written(request: Request, version: StoredVersion, status: int) -> Response:
-    """The answer to a create or update: what Prefer: return asks for, with ETag, Last-Modified and Location."""
+    """The answer to a create or update: what Prefer: return asks for, with ETag, Last-Modified and Location.
+
+    A Binary whose content is kept beside it is not sent back: the client has just sent it.
+    """
     headers = version_headers(version)
     headers["Location"] = location(request, version)
     wanted = return_preference(request)
-    if wanted == "minimal":
+    if wanted == "minimal" or (wanted == "representation" and version.blob is not None):
         return Response(status, b"", headers, version=version)
     if wanted == "OperationOutcome":
-        verb = "created" if status == 201 else "stored"
+        verb = "was created" if status == 201 else "is stored"
         text = f"{version.resource_type}/{version.logical_id} {verb} as version {version.version_id}."
         outcome = operation_outcome([Issue("informational", text, severity="information")])
         return Response(status, encode(outcome), headers, outcome=outcome, version=version)

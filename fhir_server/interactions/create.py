@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.interactions.answer import location, version_headers, written
+from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
@@ -33,8 +33,4 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
         return 201, await transaction.put(draft)
 
     status, version = await server.store.write(request.scope, work)
-    if status == 200:
-        # R4 http.html#ccreate: ignored, as the resource is there already.
-        headers = version_headers(version) | {"Location": location(request, version)}
-        return Response(200, version.body or b"", headers, version=version)
     return written(request, version, status)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
-from fhir_server.interactions.answer import location, version_headers, written
+from fhir_server.interactions.answer import written
 from fhir_server.interactions.bundle import bundle
 from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, read_entry, sent_entries
 from fhir_server.interactions.condition import sole_match
@@ -23,8 +23,8 @@ from fhir_server.interactions.patch import patch_one
 from fhir_server.interactions.prefer import preference
 from fhir_server.interactions.transaction_plan import Step, check_own_id, plan, redirect, refuse_overlap
 from fhir_server.interactions.transaction_reads import TransactionReads
-from fhir_server.interactions.update import put
-from fhir_server.storage.base import Store, StoredVersion, Transaction
+from fhir_server.interactions.update import put, refuse_taken_id
+from fhir_server.storage.base import Store, Transaction
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
 
@@ -93,12 +93,34 @@ class _Execution:
         for step in (*self._of("POST"), *self._of("PUT", "PATCH")):
             if not step.lookups:
                 await self._guarded(step, self._write)
-        # A conditional reference may point at what this transaction writes, so the entries that have one come last.
-        for step in self._steps:
-            if step.lookups:
-                await self._guarded(step, self._look_up)
-                await self._guarded(step, self._write)
+        await self._write_referring([step for step in self._of("POST", "PUT") if step.lookups])
         return self._answers
+
+    async def _write_referring(self, steps: list[Step]) -> None:
+        """Entries with conditional references come last: those may point at what this transaction writes.
+
+        The outcome does not depend on the order of the entries (R4 http.html#trules): one that refers to another
+        waits for it, and once all are written each reference must still select the same resource.
+        """
+        found: dict[int, dict[str, str]] = {}
+        waiting = steps
+        while waiting:
+            later = []
+            for step in waiting:
+                targets, missing = await self._look_up(step)
+                if missing is None:
+                    found[step.entry.index] = targets
+                    redirect(self._server, step, targets)
+                    await self._guarded(step, self._write)
+                else:
+                    later.append((step, missing))
+            if len(later) == len(waiting):
+                step, missing = later[0]
+                raise _refused_reference(step, f"The conditional reference {missing} matches nothing.")
+            waiting = [step for step, _ in later]
+        for step in steps if len(steps) > 1 else ():
+            if (await self._look_up(step))[0] != found[step.entry.index]:
+                raise _refused_reference(step, "A conditional reference matches another entry of this Bundle too.")
 
     def _of(self, *methods: str) -> list[Step]:
         return [step for step in self._steps if step.method in methods and step.entry.index not in self._answers]
@@ -110,17 +132,13 @@ class _Execution:
             raise error.at(step.entry.expression) from error
 
     async def _delete(self, step: Step) -> None:
-        if step.logical_id is None:
-            step.logical_id = (await self._match(step)).logical_id
-        gone = await remove(step.entry.request, self._store, step.resource_type, step.logical_id)
+        if step.condition is not None:
+            match = await sole_match(self._store, step.condition)
+            step.logical_id = match.logical_id if match else None
+        gone = None
+        if step.logical_id is not None:
+            gone = await remove(step.entry.request, self._store, step.resource_type, step.logical_id)
         self._answers[step.entry.index] = deleted(step.entry.request, gone)
-
-    async def _match(self, step: Step) -> StoredVersion:
-        assert step.condition is not None
-        match = await sole_match(self._store, step.condition)
-        if match is None:
-            raise ResourceNotFound(f"No {step.resource_type} matches the criteria.")
-        return match
 
     async def _resolve_conditions(self) -> None:
         """Conditional creates, updates and patches find their resource, and references to it follow."""
@@ -139,27 +157,34 @@ class _Execution:
 
     async def _resolve(self, step: Step) -> None:
         assert step.condition is not None
-        if step.method == "PATCH":
-            step.logical_id = (await self._match(step)).logical_id
-            return
         match = await sole_match(self._store, step.condition)
         if match is None:
+            if step.method == "PATCH":
+                raise ResourceNotFound(f"No {step.resource_type} matches the criteria.")
+            if step.sent_id is not None:
+                await refuse_taken_id(self._store, step.resource_type, step.sent_id)
+            return
+        if step.method == "PATCH":
+            step.logical_id = match.logical_id
             return
         if step.method == "PUT":
             check_own_id(step, match)
         else:
-            headers = version_headers(match) | {"Location": location(step.entry.request, match)}
-            self._answers[step.entry.index] = Response(200, match.body or b"", headers, version=match)
+            self._answers[step.entry.index] = written(step.entry.request, match, 200)
         step.logical_id = match.logical_id
 
-    async def _look_up(self, step: Step) -> None:
+    async def _look_up(self, step: Step) -> tuple[dict[str, str], str | None]:
+        """What the step's conditional references select; the first that selects nothing."""
         found: dict[str, str] = {}
         for text, query in step.lookups.items():
-            match = await sole_match(self._store, query)
+            try:
+                match = await sole_match(self._store, query)
+            except FhirError as error:
+                raise error.at(step.entry.expression) from error
             if match is None:
-                raise FhirError(f"The conditional reference {text} matches nothing.", status=412, code="not-found")
+                return found, text
             found[text] = f"{match.resource_type}/{match.logical_id}"
-        redirect(self._server, step, found)
+        return found, None
 
     async def _write(self, step: Step) -> None:
         request = step.entry.request
@@ -178,3 +203,7 @@ class _Execution:
             own_id = step.condition is not None and step.sent_id is None
             status, version = await put(self._server, request, self._store, step.draft, own_id=own_id)
             self._answers[step.entry.index] = written(request, version, status)
+
+
+def _refused_reference(step: Step, diagnostics: str) -> FhirError:
+    return FhirError(diagnostics, status=412, code="not-found", expression=step.entry.expression)
