@@ -54,23 +54,23 @@ class FhirError(Exception):
         return operation_outcome(self.issues)
 
     def at(self, expression: str) -> FhirError:
-        """The same refusal with every issue's expression moved below `expression` (a Bundle entry)."""
-        moved = [
-            Issue(
-                i.code,
-                i.diagnostics,
-                f"{expression}.{_below_root(i.expression)}" if i.expression else expression,
-                i.severity,
-            )
-            for i in self.issues
-        ]
-        return FhirError(str(self), status=self.status, issues=moved, headers=self.headers)
+        """The same refusal with every issue's expression moved below `expression` (a Bundle entry).
+
+        Headers that speak of a single resource, such as its ETag, are left out.
+        """
+        moved = [Issue(i.code, i.diagnostics, _below(expression, i.expression), i.severity) for i in self.issues]
+        kept = {name: value for name, value in self.headers.items() if name in ("Retry-After", "Allow")}
+        return FhirError(str(self), status=self.status, issues=moved, headers=kept)
 
 
-def _below_root(expression: str) -> str:
-    """`Patient.name[0].family` as seen from an entry: `resource.name[0].family`."""
+def _below(entry: str, expression: str | None) -> str:
+    """`Patient.name[0].family` as seen from `Bundle.entry[2]`: `Bundle.entry[2].resource.name[0].family`."""
+    if expression is None:
+        return entry
+    if expression.startswith(entry):
+        return expression
     _, dot, rest = expression.partition(".")
-    return f"resource.{rest}" if dot else "resource"
+    return f"{entry}.resource.{rest}" if dot else f"{entry}.resource"
 
 
 class InvalidResource(FhirError):

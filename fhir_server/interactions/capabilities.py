@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -27,11 +28,17 @@ def capabilities(server: Server, request: Request) -> Response:
         if name == "mode" and value != "full":
             raise InvalidSearch(f"The mode {value[:40]} is not supported: leave it out.", code="not-supported")
     operations = tuple(server.operations.declared()) if server.operations is not None else ()
-    return Response(200, _statement(request.base_url, server.settings.client_ids, operations))
+    statement, tag = _statement(request.base_url, server.settings.client_ids, operations)
+    if tag in (request.header("if-none-match") or ""):
+        return Response(304, b"", {"ETag": tag})
+    return Response(200, statement, {"ETag": tag})
 
 
 @lru_cache(maxsize=8)
-def _statement(base_url: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...]) -> bytes:
+def _statement(
+    base_url: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...]
+) -> tuple[bytes, str]:
+    """The statement and its ETag, which changes with it (R4 http.html#capabilities)."""
     rest = {
         "mode": "server",
         "documentation": "Referral, care plans, questionnaires and their scores for musculoskeletal care.",
@@ -39,7 +46,7 @@ def _statement(base_url: str, client_ids: bool, operations: tuple[tuple[str | No
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "operation": _operations(None, operations),
     }
-    return encode(
+    statement = encode(
         {
             "resourceType": "CapabilityStatement",
             "status": "active",
@@ -53,6 +60,7 @@ def _statement(base_url: str, client_ids: bool, operations: tuple[tuple[str | No
             "rest": [{key: value for key, value in rest.items() if value}],
         }
     )
+    return statement, f'W/"{blake2b(statement, digest_size=8).hexdigest()}"'
 
 
 def _resource(name: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...]) -> dict[str, Any]:

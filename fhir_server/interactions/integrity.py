@@ -6,18 +6,27 @@ from typing import Any
 
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
-from fhir_server.model.reference import parse_reference, references
+from fhir_server.model.reference import CONDITIONAL, parse_reference, references
 from fhir_server.storage.base import Transaction
 
 
 async def check_references(
     server: Server, transaction: Transaction, resource: dict[str, Any], written: frozenset[str] = frozenset()
 ) -> None:
-    """Refuse (422) local references whose target is neither stored nor in `written` (`Type/id`)."""
+    """Refuse (422) local references whose target is neither stored nor in `written` (`Type/id`).
+
+    Also those that only a transaction can resolve: to an entry of a Bundle, and conditional ones.
+    """
     if not server.settings.enforce_references:
         return
     wanted = {}
     for holder, key in references(resource):
+        if holder[key].startswith(("urn:uuid:", "urn:oid:")) or CONDITIONAL.match(holder[key]):
+            raise FhirError(
+                f"This server enforces references, and {holder[key][:100]} can be resolved in a transaction only.",
+                status=422,
+                code="not-supported",
+            )
         parts = parse_reference(holder[key])
         if parts.is_local and f"{parts.resource_type}/{parts.logical_id}" not in written:
             wanted[(parts.resource_type, parts.logical_id)] = holder[key]

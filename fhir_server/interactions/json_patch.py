@@ -55,8 +55,7 @@ def _apply_one(document: Any, operation: Any) -> Any:
     if op == "add":
         return _add(document, path, operation["value"])
     if op == "replace":
-        _get(document, path)
-        return _add(_remove(document, path), path, operation["value"]) if path else operation["value"]
+        return _replace(document, path, operation["value"])
     if not _equal(_get(document, path), operation["value"]):
         raise _Refused(f"the test of {operation['path']} failed: the value there is another.")
     return document
@@ -100,6 +99,16 @@ def _add(document: Any, path: list[str], value: Any) -> Any:
         parent[path[-1]] = value
     else:
         raise _Refused(f"/{'/'.join(path[:-1])} is neither an object nor an array.")
+    return document
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    """In place, so that a member keeps its position."""
+    if not path:
+        return value
+    _get(document, path)
+    parent = _get(document, path[:-1])
+    parent[_index(parent, path[-1], end=False) if isinstance(parent, list) else path[-1]] = value
     return document
 
 

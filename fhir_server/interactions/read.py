@@ -18,7 +18,7 @@ def version_answer(server: Server, request: Request, version: StoredVersion) -> 
     """The version as stored, or 304 when the client has it (R4 http.html#cread)."""
     headers = version_headers(version)
     if is_not_modified(request, version):
-        return Response(304, b"", headers)
+        return Response(304, b"", headers, version=version)
     if version.resource_type == "Binary":
         return binary_answer(server, request, version, headers)
     return Response(200, version.body or b"", headers, version=version)

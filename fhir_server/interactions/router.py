@@ -64,7 +64,7 @@ async def _system(server: Server, request: Request, parts: list[str]) -> Respons
         return capabilities(server, request)
     if parts == ["_history"]:
         return await history(server, request)
-    raise ResourceNotFound(f"There is nothing at {parts[0]}; see [base]/metadata for what there is.")
+    raise ResourceNotFound(f"There is nothing at {'/'.join(parts)[:100]}; see [base]/metadata for what there is.")
 
 
 async def _bundle(server: Server, request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +14,10 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.patch import operations_of
 from fhir_server.interactions.transaction_links import relink, split_full_url
-from fhir_server.model.reference import localise, references
+from fhir_server.model.reference import CONDITIONAL, localise, references
 from fhir_server.search.conditional import conditional_query
 from fhir_server.storage.base import Draft, StoredVersion
 from fhir_server.storage.query import Query
-
-_CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
 
 
 @dataclass(slots=True)
@@ -78,10 +75,13 @@ def _step(server: Server, entry: BundleEntry) -> Step:
     resource_type, _, logical_id = request.path.partition("/")
     if "/" in logical_id:
         raise InvalidResource(
-            "The url of this entry is not [type] or [type]/[id].", expression="Bundle.entry.request.url"
+            "The url of this entry is not [type] or [type]/[id].", expression=f"{entry.expression}.request.url"
         )
     if resource_type not in spec.RESOURCE_TYPES:
-        raise ResourceNotFound(f"{resource_type[:64]} is not a resource type of FHIR R4.", code="not-supported")
+        named = f"{resource_type[:64]} is not a" if resource_type else "The url of this entry does not name a"
+        raise ResourceNotFound(
+            f"{named} resource type of FHIR R4.", code="not-supported", expression=f"{entry.expression}.request.url"
+        )
     step = Step(entry, resource_type, check_id(logical_id) if logical_id else None)
     if request.method == "POST":
         if logical_id:
@@ -112,7 +112,7 @@ def _resource(server: Server, step: Step) -> dict[str, Any]:
     assert resource is not None
     if resource["resourceType"] != step.resource_type:
         raise InvalidResource(
-            f"The resource is a {resource['resourceType']} but the url names {step.resource_type}.",
+            f"The resource's type is {resource['resourceType']} but the url names {step.resource_type}.",
             expression="resource",
         )
     own = resource.get("id")
@@ -191,7 +191,7 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
         text = holder[key]
         if text.startswith(("urn:uuid:", "urn:oid:")):
             raise InvalidResource(f"{text} is not the fullUrl of an entry of this Bundle.", code="not-found")
-        if "?" in text and (found := _CONDITIONAL_REFERENCE.fullmatch(text)):
+        if "?" in text and (found := CONDITIONAL.fullmatch(text)):
             step.lookups[text] = conditional_query(
                 found.group(1),
                 found.group(2),

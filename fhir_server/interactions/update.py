@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.errors import FhirError, MethodNotAllowed, VersionConflict
+from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionConflict
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import check_body_id, resource_of
 from fhir_server.interactions.condition import sole_match
@@ -42,7 +42,7 @@ async def put(
     current = await transaction.current(draft.resource_type, draft.logical_id)
     check_if_match(request, current)
     exists = current is not None and current.body is not None
-    if exists and must_not_exist(request):
+    if must_not_exist(request) and exists:
         raise VersionConflict(f"{draft.resource_type}/{draft.logical_id} exists already (If-None-Match: *).")
     if current is None and not own_id and not server.settings.client_ids:
         raise MethodNotAllowed(
@@ -72,11 +72,23 @@ async def conditional_update(server: Server, request: Request, resource_type: st
         await check_references(server, transaction, resource)
         match = await sole_match(transaction, query)
         target = target_of(server, resource, match)
+        if match is None and "id" in resource:
+            await refuse_taken_id(transaction, resource_type, target)
         draft = prepare(dict(resource), target, time_zone=server.settings.time_zone)
         return await put(server, request, transaction, draft, own_id="id" not in resource)
 
     status, version = await server.store.write(request.scope, work)
     return written(request, version, status)
+
+
+async def refuse_taken_id(transaction: Transaction, resource_type: str, logical_id: str) -> None:
+    """Nothing matched, so something is to be created: never over a resource that does not meet the criteria."""
+    current = await transaction.current(resource_type, logical_id)
+    if current is not None and current.body is not None:
+        raise Conflict(
+            f"Nothing matches the criteria, and the body's id is that of another {resource_type}: leave the id out.",
+            expression=f"{resource_type}.id",
+        )
 
 
 def target_of(server: Server, resource: dict[str, Any], match: StoredVersion | None) -> str:

@@ -89,7 +89,8 @@ class _Parser:
     def _ignore(self, name: str, reason: str) -> None:
         if self._strict:
             raise InvalidSearch(
-                f"{reason} Leave it out, or send Prefer: handling=lenient to have it ignored.", code="not-supported"
+                f"{reason} Leave it out; a search may also send Prefer: handling=lenient to have it ignored.",
+                code="not-supported",
             )
         self._ignored.append(Ignored(name, reason))
 

@@ -182,6 +182,11 @@ class TestPreconditions:
         assert (first.status, again.status) == (201, 412)
         assert "active" not in (await client.get(f"Patient/{name}")).resource
 
+    async def test_another_if_none_match_is_refused(self, client: Client, name: str) -> None:
+        for _ in range(2):
+            assert (await client.put(f"Patient/{name}", patient(name), if_none_match='W/"1"')).status == 400
+            await client.stored(patient(name))
+
     async def test_if_none_match_on_a_read(self, client: Client, name: str) -> None:
         """R4 http.html#cread."""
         await client.stored(patient(name))
@@ -221,6 +226,13 @@ class TestConditionalUpdate:
         answer = await client.put(f"Patient?identifier={SYSTEM}|{name}", numbered(name, f"other-{name}"))
         assert answer.status == 400
         assert (await client.get(f"Patient/other-{name}")).status == 404
+
+    async def test_no_match_with_the_id_of_another_is_refused(self, client: Client, name: str) -> None:
+        """It would replace a resource that the criteria do not select."""
+        await client.stored(patient(name))
+        answer = await client.put(f"Patient?identifier={SYSTEM}|{name}", numbered(name, name))
+        assert (answer.status, answer.issue["code"]) == (409, "conflict")
+        assert "identifier" not in (await client.get(f"Patient/{name}")).resource
 
     async def test_several_matches_are_refused(self, client: Client, name: str) -> None:
         for _ in range(2):
@@ -272,6 +284,13 @@ class TestEnforcedReferences:
         for answer in (await strict.post("Patient", sent), await strict.put(f"Patient/{name}", sent)):
             assert answer.status == 422
         assert (await client.put(f"Patient/{name}", sent)).status == 201
+
+    @pytest.mark.parametrize("reference", ["urn:uuid:5f0c1a52-9d6b-4b7a-8a6a-0d8f2f1c3e11", "Patient?identifier=x|1"])
+    async def test_what_only_a_transaction_resolves_is_refused(self, client: Client, reference: str) -> None:
+        sent = {"resourceType": "Observation", "status": "final", "code": {"text": "Pain"}}
+        strict = client.with_settings(enforce_references=True)
+        answer = await strict.post("Observation", sent | {"subject": {"reference": reference}})
+        assert (answer.status, answer.issue["code"]) == (422, "not-supported")
 
     async def test_targets_that_are_there_pass(self, client: Client, name: str) -> None:
         strict = client.with_settings(enforce_references=True)

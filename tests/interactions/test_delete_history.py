@@ -76,7 +76,10 @@ class TestDelete:
         assert numbers((await client.get(f"Patient/{name}/_history")).entries) == ["2", "1"]
 
     async def test_of_what_never_was(self, client: Client, name: str) -> None:
-        assert (await client.delete(f"Patient/{name}")).status == 404
+        """R4 http.html#delete: "or if the resource does not exist at all": 204 as well."""
+        assert (await client.delete(f"Patient/{name}")).status == 204
+        assert (await client.delete(f"Patient/{name}", if_match='W/"1"')).status == 412
+        assert (await client.get(f"Patient/{name}")).status == 404
 
     async def test_with_a_stale_if_match_is_refused(self, client: Client, name: str) -> None:
         await versions(client, name, 2)
@@ -107,7 +110,8 @@ class TestConditionalDelete:
         assert (await client.get(f"Patient/{name}")).status == 410
 
     async def test_without_a_match(self, client: Client, name: str) -> None:
-        assert (await client.delete(f"Patient?identifier={SYSTEM}|{name}")).status == 404
+        """R4 http.html#3.1.0.7.1: none or one match is an ordinary delete."""
+        assert (await client.delete(f"Patient?identifier={SYSTEM}|{name}")).status == 204
 
     async def test_of_several_is_refused(self, client: Client, name: str) -> None:
         ids = [(await client.post("Patient", numbered(name))).id for _ in range(2)]

@@ -83,6 +83,12 @@ class TestOperations:
         assert b'"valueDecimal":2.0}' in answer.body
         assert b'"valueDecimal":1.50}' in answer.body
 
+    async def test_replace_keeps_the_position(self, client: Client, name: str) -> None:
+        await start(client, name, gender="female", birthDate="1950-01-01")
+        before = (await client.get(f"Patient/{name}")).body
+        answer = await client.patch(f"Patient/{name}", [op("replace", "/gender", "female")])
+        assert (answer.status, answer.body) == (200, before)
+
 
 class TestAnswer:
     async def test_is_that_of_an_update(self, client: Client, name: str) -> None:
