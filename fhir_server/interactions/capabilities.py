@@ -13,7 +13,7 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode
 from fhir_server.search.declared import declared
 
-DATE = "2026-11-23"
+DATE = "2026-11-24"
 """When what the statement says last changed."""
 
 TYPE_INTERACTIONS = (

@@ -80,6 +80,7 @@ async def patch_one(
         )
     resource = parse(body, max_depth=server.settings.max_json_depth)
     patched = json_patch.apply(resource, operations)
+    _drop_outdated_narrative(resource, patched)
     for key in ("resourceType", "id"):
         if patched.get(key) != resource[key]:
             raise FhirError(f"A patch cannot change {key}.", status=422, code="business-rule", expression=key)
@@ -94,3 +95,15 @@ async def patch_one(
         server, request, transaction, prepare(patched, target[1], time_zone=server.settings.time_zone)
     )
     return version
+
+
+def _drop_outdated_narrative(before: dict[str, Any], patched: dict[str, Any]) -> None:
+    """A narrative generated from data that the patch changed may no longer be safe (R4 http.html#patch)."""
+    text = patched.get("text")
+    if (
+        text == before.get("text")
+        and patched != before
+        and isinstance(text, dict)
+        and text.get("status") == "generated"
+    ):
+        del patched["text"]

@@ -89,6 +89,26 @@ class TestOperations:
         answer = await client.patch(f"Patient/{name}", [op("replace", "/gender", "female")])
         assert (answer.status, answer.body) == (200, before)
 
+    @pytest.mark.parametrize(
+        ("status", "operations", "kept"),
+        [
+            ("generated", [op("add", "/gender", "male")], False),
+            ("generated", [op("test", "/id", "{name}")], True),
+            ("generated", [op("add", "/gender", "male"), op("replace", "/text/div", "{new}")], True),
+            ("additional", [op("add", "/gender", "male")], True),
+        ],
+    )
+    async def test_an_outdated_generated_narrative_goes(
+        self, client: Client, name: str, status: str, operations: list[Json], kept: bool
+    ) -> None:
+        """R4 http.html#patch: the narrative SHALL not be clinically unsafe after the patch."""
+        div = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
+        await start(client, name, text={"status": status, "div": div % "a woman"})
+        values = {"{name}": name, "{new}": div % "a man"}
+        sent = [one | {"value": values.get(one["value"], one["value"])} for one in operations]
+        answer = await client.patch(f"Patient/{name}", sent)
+        assert (answer.status, "text" in answer.resource) == (200, kept)
+
 
 class TestAnswer:
     async def test_is_that_of_an_update(self, client: Client, name: str) -> None:
