@@ -1,7 +1,8 @@
 """The fast check: closures made from the shapes, that stop at the first doubt without saying why.
 
-It never passes an invalid resource. What it does not pass, `walker` looks at again: the rare valid form that is
-not worth a test here (a null beside a primitive's extension) is let through there.
+It never passes an invalid resource. What it does not pass, `walker` looks at again: rare valid forms that are not
+worth a test here (extensions of a repeated primitive or of a choice's, an id without a value beside it) are let
+through there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ class Doubt(Exception):
 
 _DOUBT = Doubt()
 
+NOT_CONTAINED = frozenset(("versionId", "_versionId", "lastUpdated", "_lastUpdated", "security"))
+"""What the meta of a contained resource must not have (R4 domainresource.html, dom-4 and dom-5)."""
+
 
 def check(resource: Any) -> None:
     """Raises Doubt, KeyError or RecursionError unless `resource` is plainly valid."""
@@ -36,7 +40,7 @@ def check(resource: Any) -> None:
 
 def _contained(resource: Any) -> None:
     check(resource)
-    if "contained" in resource:
+    if "contained" in resource or not NOT_CONTAINED.isdisjoint(resource.get("meta", ())):
         raise _DOUBT
 
 
@@ -52,7 +56,7 @@ class _Object:
         self.groups: tuple[tuple[frozenset[str], bool], ...] = ()
 
     def __call__(self, value: Any) -> None:
-        if type(value) is not dict or not value:
+        if type(value) is not dict or not value or (len(value) == 1 and "id" in value):
             raise _DOUBT
         table = self.table or self.build()
         for key, content in value.items():
@@ -72,8 +76,9 @@ class _Object:
             table["resourceType"] = _accept
         if self.path == "DomainResource" or "contained" in prepared.fields:
             table["contained"] = _array(_contained)
+        chosen = {key for group in prepared.groups if len(group.keys) > 1 for key in group.keys}
         for key, field in prepared.fields.items():
-            if field.primitive and not field.many:
+            if field.primitive and not field.many and key not in chosen:
                 table[f"_{key}"] = _object("Element")
         self.required = tuple(group.keys[0] for group in prepared.groups if group.required and len(group.keys) == 1)
         self.groups = tuple((frozenset(group.keys), group.required) for group in prepared.groups if len(group.keys) > 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import Issue
-from fhir_server.validation.fast import is_other_type
+from fhir_server.validation.fast import NOT_CONTAINED, is_other_type
 from fhir_server.validation.narrative import problem_of
 from fhir_server.validation.primitives import CHECKS, EXPECTED
 from fhir_server.validation.structure import ANY_RESOURCE, Field, Shape, shape
@@ -44,13 +44,16 @@ class _Walker:
             return
         self.object(value, shape(resource_type), place or resource_type)
 
-    def object(self, value: Any, prepared: Shape, place: str) -> None:
+    def object(self, value: Any, prepared: Shape, place: str, *, valued: bool = False) -> None:
+        """`valued`: it stands beside a primitive's value, so that an id alone is enough."""
         if type(value) is not dict:
             self.add("structure", f"{place} takes an object, not {_kind(value)}.", place)
             return
         if not value:
             self.add("structure", "An object must not be empty: leave the element out.", place)
             return
+        if value.keys() == {"id"} and not valued:
+            self.add("invariant", "An element has more than an id: a value or children (ele-1).", place)
         for key, content in value.items():
             if key != "resourceType" or not prepared.resource:
                 self.member(value, key, content, prepared, place)
@@ -81,8 +84,7 @@ class _Walker:
             self.add("structure", "An array must not be empty: leave the element out.", where)
         beside = holder.get(f"_{field.key}")
         for n, item in enumerate(content):
-            extended = type(beside) is list and n < len(beside) and beside[n] is not None
-            if item is None and field.primitive and extended:
+            if item is None and field.primitive and _has(beside, n):
                 continue
             self.value(item, field, f"{where}[{n}]")
 
@@ -90,7 +92,7 @@ class _Walker:
         """R4 json.html#primitive: ids and extensions of primitives stand in `_name`, beside the value."""
         element = shape("Element")
         if not field.many:
-            self.object(content, element, where)
+            self.object(content, element, where, valued=field.key in holder)
             return
         values = holder.get(field.key)
         if type(content) is not list or not content:
@@ -100,8 +102,8 @@ class _Walker:
             self.add("structure", f"{key} must have as many items as {field.key}, null where there is nothing.", where)
         for n, item in enumerate(content):
             if item is not None:
-                self.object(item, element, f"{where}[{n}]")
-            elif type(values) is not list or n >= len(values) or values[n] is None:
+                self.object(item, element, f"{where}[{n}]", valued=_has(values, n))
+            elif not _has(values, n):
                 self.add("structure", "A null needs a value or extension beside it.", f"{where}[{n}]")
 
     def value(self, content: Any, field: Field, where: str) -> None:
@@ -109,14 +111,24 @@ class _Walker:
             self.add("structure", "null is not a value: leave the element out.", where)
         elif field.type_name == ANY_RESOURCE:
             self.resource(content, where)
-            if field.key == "contained" and type(content) is dict and "contained" in content:
-                self.add("structure", "A contained resource cannot contain others (dom-2).", f"{where}.contained")
+            if field.key == "contained" and type(content) is dict:
+                self.contained(content, where)
         elif field.primitive:
             self.primitive(content, field, where)
         else:
             self.object(content, shape(field.type_name), where)
             if field.targets is not None and type(content) is dict:
                 self.target(content.get("reference"), field.targets, where)
+
+    def contained(self, resource: dict[str, Any], where: str) -> None:
+        if "contained" in resource:
+            self.add("invariant", "A contained resource cannot contain others (dom-2).", f"{where}.contained")
+        meta = resource.get("meta")
+        for key in meta if type(meta) is dict else ():
+            if key in NOT_CONTAINED:
+                name = key.removeprefix("_")
+                rule = "dom-5" if name == "security" else "dom-4"
+                self.add("invariant", f"A contained resource has no meta.{name} ({rule}).", f"{where}.meta.{name}")
 
     def primitive(self, content: Any, field: Field, where: str) -> None:
         if not CHECKS[field.type_name](content):
@@ -148,6 +160,10 @@ class _Walker:
         if valued == ("extension" in value):
             text = "not both a value and extensions" if valued else "a value or extensions"
             self.add("invariant", f"An extension has {text} (ext-1).", place)
+
+
+def _has(items: Any, n: int) -> bool:
+    return type(items) is list and n < len(items) and items[n] is not None
 
 
 def _kind(value: Any) -> str:
