@@ -15,6 +15,17 @@ HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class UnsuitableSchema(RuntimeError):
+    """The database's schema is not this version's and will not be changed."""
+
+
+def require_head(path: Path) -> None:
+    """For a process that only reads the file: raises `UnsuitableSchema` when it is not at HEAD."""
+    if (found := _sqlite_revision(path)) != HEAD:
+        found = f"schema version {found}" if found else "no schema"
+        raise UnsuitableSchema(f"The database has {found}, not version {HEAD}: run fhir-server migrate first.")
+
+
 def migrate_sqlite(path: Path) -> bool:
     """Bring the file to HEAD; True when something was done."""
     if _sqlite_revision(path) == HEAD:
@@ -24,10 +35,11 @@ def migrate_sqlite(path: Path) -> bool:
 
     from fhir_server.storage.sqlite.connection import connect  # noqa: PLC0415
 
-    connect(path).close()
+    connect(path, timeout=10).close()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 10000")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
         upgrade(connection)
     engine.dispose()
     return True
@@ -75,8 +87,13 @@ async def migrate_postgresql(url: str) -> bool:
 def upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found not in (None, *(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())):
+        raise UnsuitableSchema(f"The database has schema version {found}, made by a newer version of fhir-server.")
     command.upgrade(config, "head")

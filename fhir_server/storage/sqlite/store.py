@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fhir_server.errors import Overloaded
 from fhir_server.storage.scope import Scope
-from fhir_server.storage.sql.migrate import migrate_sqlite
+from fhir_server.storage.sql.migrate import migrate_sqlite, require_head
 from fhir_server.storage.sql.store import SqlStore
 from fhir_server.storage.sql.writer import GroupWriter, Work
 from fhir_server.storage.sqlite.connection import SqliteSession
@@ -40,6 +40,7 @@ class SqliteStore(SqlStore):
             self._engine = SqliteEngine(self._path, synchronous=self._synchronous)
             self.writer = GroupWriter(self._engine, self._max_pending)
         else:
+            require_head(self._path)
             self.writer = _NoWriter()
         self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds)
         if self._writing:
