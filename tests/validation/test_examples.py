@@ -11,7 +11,6 @@ from fhir_server.validation.fast import Doubt, check
 from fhir_server.validation.walker import all_issues
 from tests.r4_examples import example, example_texts, faulty_examples
 
-
 NEVER_PUBLISHED = {
     "Parameters",
     "SubstanceNucleicAcid",
