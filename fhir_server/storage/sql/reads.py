@@ -31,14 +31,23 @@ Row = Sequence[Any]
 
 async def stored(session: Session, row: Row) -> StoredVersion:
     """A row of VERSION_COLUMNS as a StoredVersion, with its blob's facts when it has one."""
-    seq, type_number, logical_id, version_id, last_updated, method, codec, body = row[:8]
-    blob = None
-    if codec == WITH_BLOB:
-        facts = await session.fetch(positional(BLOB, session.postgresql), (seq,))
-        blob = Blob(*facts[0])
-    return StoredVersion(
-        TYPE_NAMES[type_number], logical_id, version_id, last_updated, METHODS[method], seq, body, blob
-    )
+    return (await all_stored(session, (row,)))[0]
+
+
+async def all_stored(session: Session, rows: Sequence[Row]) -> list[StoredVersion]:
+    found = []
+    for row in rows:
+        seq, type_number, logical_id, version_id, last_updated, method, codec, body = row[:8]
+        blob = None
+        if codec == WITH_BLOB:
+            facts = await session.fetch(positional(BLOB, session.postgresql), (seq,))
+            blob = Blob(*facts[0])
+        found.append(
+            StoredVersion(
+                TYPE_NAMES[type_number], logical_id, version_id, last_updated, METHODS[method], seq, body, blob
+            )
+        )
+    return found
 
 
 async def current(session: Session, resource_type: str, logical_id: str) -> StoredVersion | None:
@@ -75,7 +84,7 @@ async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
     rows = await session.fetch(*plan.page())
     more = len(rows) > query.count
     rows = rows[: query.count]
-    matches = [await stored(session, row) for row in rows]
+    matches = await all_stored(session, rows)
     snapshot = query.snapshot or (rows[0][8] if rows else await _snapshot(session, query))
     return SearchPage(matches, snapshot, total, tuple(rows[-1][9:]) if more else None)
 
@@ -147,7 +156,7 @@ async def history(session: Session, query: q.HistoryQuery) -> HistoryPage:
     sql = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE {where} ORDER BY {order} DESC LIMIT {query.count + 1}"
     found = await session.fetch(sql, statement.parameters)
     more = len(found) > query.count
-    versions = [await stored(session, row) for row in found[: query.count]]
+    versions = await all_stored(session, found[: query.count])
     return HistoryPage(versions, query.snapshot or 0, total, versions[-1].seq if more else None)
 
 
