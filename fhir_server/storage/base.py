@@ -201,5 +201,5 @@ class Store(Protocol):
         ...
 
     def check(self, extract: Callable[[bytes], IndexRows]) -> AsyncIterator[Inconsistency]:
-        """Compare index rows, compartments and counters with what `extract` finds in the bodies."""
+        """Compare index rows, blobs, counters and histories with the bodies and what `extract` finds in them."""
         ...
