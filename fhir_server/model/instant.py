@@ -50,6 +50,8 @@ def http_date(seconds: int) -> str:
 def parse_http_date(text: str) -> int | None:
     """Seconds since 1970, or None when it is not an HTTP date (RFC 9110 says to ignore those)."""
     try:
-        return int(parsedate_to_datetime(text).timestamp())
+        moment = parsedate_to_datetime(text)
+        # The old asctime form names no zone: it is GMT.
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, TypeError, OverflowError):
         return None
