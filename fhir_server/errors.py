@@ -94,6 +94,13 @@ class BusinessRule(FhirError):
     code = "business-rule"
 
 
+class Forbidden(FhirError):
+    """R4 security.html, http.html#Status-Codes: the caller may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class ResourceNotFound(FhirError):
     status = 404
     code = "not-found"

@@ -9,7 +9,11 @@ from fhir_server.storage.query import Predicate
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`predicates` are added to every query; `principal` is an opaque id for provenance and logs."""
+    """`predicates` are added to every query; `principal` is an opaque id for provenance and logs.
+
+    A resource that they exclude is as if absent, with all its versions; so is a deleted one, whose index is gone.
+    Writing over one, or what would be one, is `Forbidden`.
+    """
 
     principal: str = "anonymous"
     predicates: tuple[Predicate, ...] = ()

@@ -15,7 +15,7 @@ from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
-from fhir_server.storage.sql.predicates import last_updated_bounds
+from fhir_server.storage.sql.predicates import condition, last_updated_bounds
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
@@ -132,17 +132,21 @@ async def _check_floor(session: Session, snapshot: int) -> None:
         )
 
 
-async def counts(session: Session) -> dict[str, int]:
-    return {TYPE_NAMES[number]: count for number, count in await session.fetch(COUNTS, ())}
+async def counts(session: Session, scope: Scope) -> dict[str, int]:
+    counted = {TYPE_NAMES[number]: count for number, count in await session.fetch(COUNTS, ())}
+    if scope.predicates:
+        pages = {name: await search(session, scope, q.Query(name, count=0, total=True)) for name in counted}
+        counted = {name: page.total for name, page in pages.items() if page.total}
+    return counted
 
 
-async def history(session: Session, query: q.HistoryQuery) -> HistoryPage:
+async def history(session: Session, scope: Scope, query: q.HistoryQuery) -> HistoryPage:
     """Newest first (R4 http.html#history)."""
     if query.snapshot is None:
         rows = await session.fetch("SELECT c.seq FROM clock c", ())
         query = replace(query, snapshot=rows[0][0])
     statement = Statement(session.postgresql)
-    where = _history_where(query, statement)
+    where = _history_where(query, statement) + _permitted_where(scope, query, statement)
     total = None
     if query.total:
         counted = await session.fetch(f"SELECT count(*) FROM version ver WHERE {where}", statement.parameters)
@@ -179,6 +183,18 @@ def _history_where(query: q.HistoryQuery, statement: Statement) -> str:
         )
         parts.append(f"NOT {statement.exists(replaced)}")
     return " AND ".join(parts)
+
+
+def _permitted_where(scope: Scope, query: q.HistoryQuery, statement: Statement) -> str:
+    """As `permitted`, of versions `ver` of any resource: what the newest one's index says decides."""
+    if not scope.predicates:
+        return ""
+    newest = "SELECT max(x.version) FROM version x WHERE x.rid = ver.rid"
+    sql = f"SELECT 1 FROM version n WHERE n.rid = ver.rid AND n.version = ({newest})"
+    sql += f" AND n.method < {METHODS.index('delete')}"
+    for predicate in scope.predicates:
+        sql += f" AND {condition(predicate, statement, query.resource_type or '', dated=False)}"
+    return f" AND {statement.exists(sql)}"
 
 
 async def permitted(session: Session, scope: Scope, version: StoredVersion | None) -> StoredVersion | None:

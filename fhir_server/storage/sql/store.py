@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Capabilities, HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
 from fhir_server.storage.rows import IndexRows
@@ -44,6 +45,8 @@ class SqlStore:
         return await reads.permitted(self.session, scope, found)
 
     async def read_blob(self, scope: Scope, version: StoredVersion) -> AsyncIterator[bytes]:
+        if await reads.permitted(self.session, scope, version) is None:
+            raise ResourceNotFound(f"{version.resource_type}/{version.logical_id} is not known.")
         sql = positional(reads.CHUNK, self.session.postgresql)
         n = 0
         while rows := await self.session.fetch(sql, (version.seq, n)):
@@ -54,10 +57,10 @@ class SqlStore:
         return await reads.search(self.session, scope, query)
 
     async def history(self, scope: Scope, query: q.HistoryQuery) -> HistoryPage:
-        return await reads.history(self.session, query)
+        return await reads.history(self.session, scope, query)
 
     async def counts(self, scope: Scope) -> dict[str, int]:
-        return await reads.counts(self.session)
+        return await reads.counts(self.session, scope)
 
     async def write(self, scope: Scope, work: Callable[[Transaction], Awaitable[T]]) -> T:
         result: T = await self.writer.write(scope, work)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
-from fhir_server.errors import Conflict
+from fhir_server.errors import Conflict, Forbidden
 from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
@@ -138,11 +138,24 @@ class SqlTransaction:
 
     async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
         found = await self.versions([(resource_type, logical_id)], bodies=True)
-        return await reads.permitted(self.connection, self._scope, found.get((resource_type, logical_id)))
+        return found.get((resource_type, logical_id))
 
     async def versions(
         self, keys: list[tuple[str, str]], *, bodies: bool = False
     ) -> dict[tuple[str, str], StoredVersion]:
+        found = await self._newest(keys, bodies)
+        if not self._scope.predicates:
+            return found
+        return {key: state for key, state in found.items() if await self._permitted(state)}
+
+    async def _permitted(self, version: StoredVersion | None) -> bool:
+        """The scope shows the resource, as this work has left it."""
+        if version is None or not self._scope.predicates:
+            return True
+        await self._send_for_reading()
+        return await reads.permitted(self.connection, self._scope, version) is not None
+
+    async def _newest(self, keys: list[tuple[str, str]], bodies: bool) -> dict[tuple[str, str], StoredVersion]:
         wanted = {rid(*key): key for key in keys}
         missing = [key for key in wanted if not self._knows(key, bodies)]
         if missing:
@@ -176,7 +189,7 @@ class SqlTransaction:
 
     async def history(self, query: q.HistoryQuery) -> HistoryPage:
         await self._send_for_reading()
-        return await reads.history(self.connection, replace(query, snapshot=self.seq))
+        return await reads.history(self.connection, self._scope, replace(query, snapshot=self.seq))
 
     async def search(self, query: q.Query) -> SearchPage:
         await self._send_for_reading()
@@ -185,6 +198,8 @@ class SqlTransaction:
     async def put(self, draft: Draft) -> StoredVersion:
         key = rid(draft.resource_type, draft.logical_id)
         before = None if draft.fresh else await self._before(key, draft.resource_type, draft.logical_id)
+        if before and before.method != METHODS[DELETE] and not await self._permitted(before):
+            raise Forbidden(f"{draft.resource_type}/{draft.logical_id} is not yours to write.")
         version_id = before.version_id + 1 if before else 1
         method = UPDATE if before and before.method != METHODS[DELETE] else CREATE
         seq = self._next_seq()
@@ -204,12 +219,14 @@ class SqlTransaction:
             draft.resource_type, draft.logical_id, version_id, self.last_updated, METHODS[method], seq, body, blob
         )
         self._own_states[key] = written
+        if not await self._permitted(written):
+            raise Forbidden(f"{draft.resource_type}/{draft.logical_id} would be outside of what you may write.")
         return written
 
     async def delete(self, resource_type: str, logical_id: str) -> StoredVersion | None:
         key = rid(resource_type, logical_id)
         before = await self._before(key, resource_type, logical_id)
-        if before is None or before.method == METHODS[DELETE]:
+        if before is None or before.method == METHODS[DELETE] or not await self._permitted(before):
             return None
         seq = self._next_seq()
         type_number = TYPE_NUMBERS[resource_type]
@@ -225,6 +242,8 @@ class SqlTransaction:
 
     async def purge(self, resource_type: str, logical_id: str) -> PurgeCounts:
         before = await self._before(rid(resource_type, logical_id), resource_type, logical_id)
+        if not await self._permitted(before):
+            return PurgeCounts()
         await self._send_for_reading()
         await self._ensure_savepoint()
         self._own_states[rid(resource_type, logical_id)] = None
@@ -254,7 +273,7 @@ class SqlTransaction:
     async def _before(self, key: int, resource_type: str, logical_id: str) -> StoredVersion | None:
         """The newest version, body or not. Refuses an id whose 64-bit identity another resource has."""
         if not self._looked_up(key):
-            await self.versions([(resource_type, logical_id)])
+            await self._look_up([key], False)
         before = self._state(key)
         if before and (before.resource_type, before.logical_id) != (resource_type, logical_id):
             raise Conflict(f"The id {logical_id} cannot be used here (its identity is taken): choose another.")
