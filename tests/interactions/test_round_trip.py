@@ -91,7 +91,8 @@ extensions = st.lists(
 )
 primitive_extras = st.one_of(
     st.fixed_dictionaries({"extension": extensions}),
-    st.fixed_dictionaries({"id": codes.map(lambda code: code.replace(" ", "-"))}),
+    # Not an id alone: the value beside it may be missing (ele-1).
+    st.fixed_dictionaries({"id": codes.map(lambda code: code.replace(" ", "-")), "extension": extensions}),
 )
 
 
@@ -106,7 +107,7 @@ given_names = st.sampled_from(
     [
         {"given": ["Ann", "Bo"]},
         {"given": ["Ann", None], "_given": [None, {"extension": [{"url": "urn:x:masked", "valueCode": "masked"}]}]},
-        {"_given": [{"id": "g1"}]},
+        {"_given": [{"id": "g1", "extension": [{"url": "urn:x:masked", "valueCode": "masked"}]}]},
         {"_given": [{"id": "g1"}, None], "given": ["Ann", "Bo"]},
     ]
 )
