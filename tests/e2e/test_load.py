@@ -10,6 +10,7 @@ import pytest
 from fhir_server.synthetic import generate
 from tests.e2e.referral import bundle
 from tests.live_server import running_server
+from tests.r4_examples import example, example_texts, faulty_examples
 
 
 def load(database, *arguments):
@@ -64,3 +65,45 @@ def test_a_transaction_is_stored_or_executed(database_url, tmp_path, options, bu
     assert done.returncode == 0, done.stderr
     with running_server(database_url, tmp_path) as server:
         assert (total(server, "Bundle"), total(server, "Patient")) == (bundles, patients)
+
+
+def test_the_specifications_examples_are_loaded_but_for_the_faulty_ones(database_url, tmp_path):
+    folder = tmp_path / "examples"
+    folder.mkdir()
+    for name, text in example_texts().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    report = tmp_path / "report.ndjson"
+    done = load(database_url, folder, "--report", report)
+    assert done.returncode == 1
+    good = {name: example(name) for name in example_texts() if name not in faulty_examples()}
+    assert f"{len(good)} created, 0 updated, 0 unchanged, {len(faulty_examples())} refused" in done.stdout
+    for name, expressions in faulty_examples().items():
+        assert f"{folder / name}: " in done.stderr
+        assert all(f": {expression}: " in done.stderr for expression in expressions)
+    refused = {entry["file"]: entry["issue"] for entry in map(json.loads, report.read_text().splitlines())}
+    assert {file: [issue["expression"] for issue in issues] for file, issues in refused.items()} == {
+        str(folder / name): [[expression] for expression in expressions]
+        for name, expressions in faulty_examples().items()
+    }
+    json_only = {"Accept": "application/fhir+json"}
+    with running_server(database_url, tmp_path) as server, httpx.Client(headers=json_only) as client:
+        for name, resource in good.items():
+            stored = exact(client.get(address(server, resource)).text)
+            assert without_version(stored) == without_version(exact(example_texts()[name])), name
+        for name in faulty_examples():
+            assert client.get(address(server, example(name))).status_code == 404
+
+
+def exact(text):
+    """Numbers as they are written: 1.50 is not 1.5 (R4 datatypes.html#decimal)."""
+    return json.loads(text, parse_float=str)
+
+
+def address(server, resource):
+    return f"{server.base_url}/{resource['resourceType']}/{resource['id']}"
+
+
+def without_version(resource):
+    """The resource as its author wrote it: meta has what the server sets (R4 resource.html#Meta)."""
+    meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")}
+    return {**resource, "meta": meta}
