@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-
-from fhir_server.model.identity import rid, token
 from fhir_server.storage.base import Draft, Store, Transaction
-from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import ALL
 from fhir_server.storage.sql.check import check
 from fhir_server.storage.sql.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import positional
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from tests.storage import direct
-from tests.storage.drafts import CODE, DATE, DAY, IDENTIFIER, VALUE, draft
+from tests.storage.derived import findings, observation, rows_of
+from tests.storage.drafts import CODE, DAY, IDENTIFIER, VALUE, draft
 
-SYSTEM = "http://loinc.org"
-COMPOSITE = VALUE + 1
 OBSERVATION = TYPE_NUMBERS["Observation"]
-
-
-def rows_of(body: bytes) -> IndexRows:
-    """The index of these tests' resources: everything follows from `value`, a day since 1970."""
-    resource = json.loads(body)
-    if resource["resourceType"] != "Observation":
-        return IndexRows()
-    value = resource["value"]
-    low, high = value * DAY, (value + 2) * DAY - 1
-    return IndexRows(
-        k=low,
-        k_high=high,
-        numbers=[(CODE, token(SYSTEM, f"c{value}"), 0), (VALUE, value, 7), (DATE, low, high)],
-        texts=[(IDENTIFIER, f"i{value}", 0)],
-        composites=[(COMPOSITE, token(SYSTEM, f"c{value}"), value, value, "")],
-        features=[value, -value - 1],
-        tokens=[(token(SYSTEM, f"c{value}"), SYSTEM, f"c{value}")],
-        compartments=[rid("Patient", "p1")],
-    )
-
-
-def observation(logical_id: str, value: int) -> Draft:
-    resource = {"resourceType": "Observation", "id": logical_id, "value": value}
-    return draft(resource, rows_of(json.dumps(resource).encode()))
 
 
 def binary() -> Draft:
@@ -68,10 +38,6 @@ async def fill(store: Store) -> None:
     seqs += [await put(binary()), await put(observation("purged", 7))]
     await store.write(ALL, lambda transaction: transaction.purge("Observation", "purged"))
     assert seqs == [1, 2, 3, 4, 5, 6, 7]
-
-
-async def kinds(findings: AsyncIterator) -> set[tuple[str, str]]:
-    return {(finding.resource, finding.kind) async for finding in findings}
 
 
 O1, O2, O3, B = "Observation/o1", "Observation/o2", "Observation/o3", "Binary/b"
@@ -154,11 +120,11 @@ POSTGRESQL_DAMAGE: dict[str, set[tuple[str, str]]] = {
 
 
 async def test_a_healthy_store_has_no_findings(store: Store) -> None:
-    assert await kinds(store.check(rows_of)) == set()
+    assert await findings(store) == set()
     await fill(store)
-    assert await kinds(store.check(rows_of)) == set()
+    assert await findings(store) == set()
     assert await store.vacuum(-1) == 2
-    assert await kinds(store.check(rows_of)) == set()
+    assert await findings(store) == set()
 
 
 async def test_every_damage_is_found(store: Store, engine: str, database_url: str) -> None:
@@ -168,9 +134,9 @@ async def test_every_damage_is_found(store: Store, engine: str, database_url: st
     for statement in damage:
         async with direct.Session(database_url) as session:
             await session.fetch(statement, ())
-            found[statement] = await kinds(check(session, rows_of))
+            found[statement] = {(found.resource, found.kind) async for found in check(session, rows_of)}
     assert found == damage
-    assert await kinds(store.check(rows_of)) == set()
+    assert await findings(store) == set()
 
 
 async def test_a_changed_body_is_found(store: Store, database_url: str) -> None:
@@ -187,7 +153,7 @@ async def test_a_changed_body_is_found(store: Store, database_url: str) -> None:
         async with direct.Session(database_url) as session:
             update = positional("UPDATE version SET body = ? WHERE seq = 3", session.postgresql)
             await session.fetch(update, (changed,))
-            found[changed] = await kinds(check(session, rows_of))
+            found[changed] = {(found.resource, found.kind) async for found in check(session, rows_of)}
     assert found == changes
 
 
@@ -196,6 +162,6 @@ async def test_damage_beyond_the_first_page_of_versions_is_found(store: Store, d
         return [await transaction.put(observation(f"o{n}", n)) for n in range(1, 701)][-1].seq
 
     assert await store.write(ALL, many) == 700
-    assert await kinds(store.check(rows_of)) == set()
+    assert await findings(store) == set()
     await direct.run(database_url, "DELETE FROM text WHERE seq IN (499, 500, 501, 700)")
-    assert await kinds(store.check(rows_of)) == {(f"Observation/o{n}", "index") for n in (499, 500, 501, 700)}
+    assert await findings(store) == {(f"Observation/o{n}", "index") for n in (499, 500, 501, 700)}

@@ -48,11 +48,14 @@ class GroupWriter:
         self._max_pending = max_pending
         self._waiting: deque[_Member] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         self.group_sizes: Callable[[int], None] = lambda size: None
         """Called with the size of each committed group (metrics)."""
 
     async def write(self, scope: Scope, work: Work) -> Any:
         """Durable when this returns. Raises `Overloaded` (429) when too many works wait."""
+        if self._closed:
+            raise Overloaded("The server is shutting down.")
         if len(self._waiting) >= self._max_pending:
             raise Overloaded("Too many writes are waiting; try again.", status=429)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -62,7 +65,8 @@ class GroupWriter:
         return await future
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits; later works are refused."""
+        self._closed = True
         if self._task is not None:
             await self._task
 
