@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,9 +67,8 @@ async def create_from_metadata(url: str) -> None:
 
 
 async def migrate_to_head(url: str) -> bool:
-    """In a thread: alembic runs as it does in a command of its own."""
     if url.startswith(direct.SQLITE):
-        return await asyncio.to_thread(migrate.migrate_sqlite, direct.sqlite_path(url))
+        return migrate.migrate_sqlite(direct.sqlite_path(url))
     return await migrate.migrate_postgresql(url)
 
 
@@ -97,7 +98,10 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
 
 
 async def test_processes_that_start_together_migrate_once(database_url: str) -> None:
-    await asyncio.gather(*(migrate_to_head(database_url) for _ in range(3)))
+    command = (sys.executable, "-m", "fhir_server.cli.main", "migrate", "--database", database_url)
+    together = [await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE) for _ in range(2)]
+    answers = [await process.communicate() for process in together]
+    assert [process.returncode for process in together] == [0, 0], answers
     assert await direct.rows(database_url, "SELECT id, seq, floor FROM clock") == [(1, 0, 0)]
 
 

@@ -220,6 +220,16 @@ async def test_works_of_one_group_keep_their_own_scopes(store: Store) -> None:
     assert max(sizes) > 1
 
 
+async def test_a_scope_may_name_resources(store: Store) -> None:
+    await fill(store)
+    scope = Scope("two", (q.IdIn((rid("Observation", "mine"), rid("Observation", "theirs"))),))
+    assert await found(store, scope, q.Query("Observation", (q.TokenCode(CODE, ("a",)),))) == ["theirs", "mine"]
+    assert await found(store, scope, q.Query("Observation", (q.Not(scope.predicates[0]),))) == []
+    history = await store.history(scope, q.HistoryQuery())
+    assert [version.logical_id for version in history.versions] == ["theirs", "mine", "mine"]
+    assert await store.read(scope, "Observation", "moved") is None
+
+
 async def test_a_date_in_a_scope_is_a_predicate_like_any(store: Store) -> None:
     await put(store, observation("old", day=1), observation("new", day=9))
     scope = Scope("since", (q.PeriodRange(DATE, end_low=5 * DAY, primary=True),))

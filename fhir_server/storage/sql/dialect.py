@@ -43,6 +43,17 @@ class Statement:
             return f"FROM (SELECT * FROM {table} r WHERE r.seq = {seq} OFFSET 0) {row} WHERE TRUE"
         return f"FROM {table} {row} WHERE {row}.seq = {seq}"
 
+    def versions_of(self, seq: str, rids: Sequence[int]) -> str:
+        """`seq` is a version of one of the resources, which are looked up first.
+
+        On PostgreSQL one by one into an array: it would scan `version` for a list as long as it has no statistics.
+        """
+        if not self.postgresql:
+            return f"{seq} IN (SELECT i.seq FROM version i WHERE {self.one_of('i.rid', rids)})"
+        each = "SELECT v.seq FROM version v WHERE v.rid = w.rid OFFSET 0"
+        wanted = f"unnest({self.bind(list(rids))}::bigint[]) w (rid)"
+        return f"{seq} = ANY(ARRAY(SELECT i.seq FROM {wanted} CROSS JOIN LATERAL ({each}) i))"
+
 
 class Session(Protocol):
     """Where statements run: a connection that reads, or the writer's inside its transaction."""

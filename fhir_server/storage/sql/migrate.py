@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ HEAD = "0001"
 """The newest revision; a test compares it with the migrations folder."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+WAIT_SECONDS = 10
+"""How long to wait for another process that migrates the same SQLite file."""
 
 
 class UnsuitableSchema(RuntimeError):
@@ -35,10 +39,18 @@ def migrate_sqlite(path: Path) -> bool:
 
     from fhir_server.storage.sqlite.connection import connect  # noqa: PLC0415
 
-    connect(path, timeout=10).close()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connect(path).close()
+            break
+        except sqlite3.OperationalError:  # another process switches the new file to WAL: SQLite does not wait for it
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 10000")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         upgrade(connection)
     engine.dispose()

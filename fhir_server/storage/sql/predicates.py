@@ -19,6 +19,9 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
             return _joined(" OR ", parts, statement, resource_type, dated)
         case q.Not(part):
             return f"NOT {condition(part, statement, resource_type, dated=dated)}"
+        case q.IdIn(rids):
+            wanted = statement.one_of("i.rid", rids)
+            return statement.exists(f"SELECT 1 FROM version i WHERE i.seq = n.seq AND {wanted}")
         case q.LastUpdatedRange():
             return last_updated_bounds(predicate, statement, "n.seq")
         case q.Exists(ps):
@@ -36,7 +39,7 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
     return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', 'n.seq')} AND {where}")
 
 
-_EQUALITIES = (q.NumberIn, q.InCompartment, q.IdIn, q.TextIn)
+_EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
 
 
 def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, dated: bool) -> str:
@@ -55,8 +58,9 @@ def row_condition(predicate: q.Predicate, statement: Statement, resource_type: s
         case q.NumberIn(p, values):
             return f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', values)}"
         case q.IdIn(rids):
-            versions = f"SELECT i.seq FROM version i WHERE {statement.one_of('i.rid', rids)}"
-            return f"{row}.p = {bind(listing_parameter(resource_type))} AND {row}.v = 0 AND {row}.seq IN ({versions})"
+            # The + keeps both engines from walking the type's rows in the order asked for instead.
+            own = f"+{row}.p = {bind(listing_parameter(resource_type))} AND +{row}.v = 0"
+            return f"{own} AND {statement.versions_of(f'{row}.seq', rids)}"
         case q.InCompartment(rids):
             return f"{row}.p = {bind(PATIENT_COMPARTMENT)} AND {statement.one_of(f'{row}.v', rids)}"
         case q.TokenCode(p, codes):

@@ -27,15 +27,11 @@ WRITER_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 16_384
 
 
-def connect(
-    path: Path, *, synchronous: str = "FULL", cache_kib: int = READER_CACHE_KIB, timeout: float = 0
-) -> sqlite3.Connection:
+def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = READER_CACHE_KIB) -> sqlite3.Connection:
     """A connection in autocommit mode; the file is readable by its owner alone."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=timeout
-    )
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=0)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")

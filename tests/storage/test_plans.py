@@ -1,0 +1,227 @@
+"""Plans of the main searches on both engines: narrow ranges of an index, never a walk over a table or a parameter.
+
+Each statement is looked at as the store sends it (SQLite without statistics, as the server leaves it; PostgreSQL
+with the generic plan that a prepared statement ends up with, and with one for its values, before and after ANALYZE).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import asyncpg
+import pytest
+
+from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.exchange import Request, Server
+from fhir_server.interactions.router import dispatch
+from fhir_server.model.identity import rid
+from fhir_server.settings import Settings
+from fhir_server.storage import open_store
+from fhir_server.storage import query as q
+from fhir_server.storage.base import Store, Transaction
+from fhir_server.storage.scope import ALL, Scope
+from fhir_server.storage.sql.dialect import Session
+from tests.storage import direct
+
+PATIENTS, OBSERVATIONS = 300, 2_700
+LARGE = {"version", "number", "text", "composite"}
+"""Tables with one row per resource or many: walking one takes time that grows with the database."""
+
+
+class Access(NamedTuple):
+    """One use of a large table in a plan. Without columns it is read from one end to the other."""
+
+    table: str
+    index: str
+    columns: frozenset[str]
+
+
+@dataclass
+class Explained:
+    """The plans of all statements of one search, each as its uses of large tables and its text."""
+
+    accesses: list[Access] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+
+# A search by REST, or one that only the store has -> the index that drives it, and the columns that bound it there.
+COMPARTMENT = q.InCompartment((rid("Patient", "p7"),))
+SEARCHES: dict[str, tuple[str | tuple[Scope, q.Query], str, str]] = {
+    "patient, code and date, newest first": (
+        "Observation?patient=Patient/p7&code=http://loinc.org|c7&date=ge2010&_sort=-date", "number_search", "p v k"
+    ),
+    "patient and code": ("Observation?patient=Patient/p7&code=http://loinc.org|c7", "number_search", "p v"),
+    "patient, oldest first": ("Observation?patient=p7&_sort=date", "number_search", "p v k"),
+    "system and code": ("Observation?code=http://loinc.org|c3", "number_search", "p v"),
+    "code alone": ("Observation?code=c3", "number_search", "p v"),
+    "code, counted": ("Observation?code=c3&_total=accurate&_count=0", "number_search", "p v"),
+    "two codes and date": ("Observation?code=c3,c4&date=ge2020", "number_search", "p v k"),
+    "identifier": ("Observation?identifier=urn:lab|lab-5", "text_search", "p v"),
+    "identifier without a system": ("Patient?identifier=mrn-5", "text_search", "p v"),
+    "name prefix": ("Patient?name=family11", "text_search", "p v"),
+    "family and birth date": ("Patient?family=family11&birthdate=1950", "text_search", "p v"),
+    "few of a number": ("Observation?value-quantity=gt2690", "number_search", "p v"),
+    "composite": ("Observation?code-value-quantity=http://loinc.org|c3$gt5", "composite_search", "p a b"),
+    "last updated": ("Observation?_lastUpdated=ge2020-01-01", "version_type", "type seq"),
+    "by last updated": ("Observation?_sort=-_lastUpdated", "version_type", "type"),
+    "id": ("Observation?_id=o5,o6", "version_rid", "rid"),
+    "id and code": ("Observation?code=c5&_id=o5", "version_rid", "rid"),
+    "all of a type": ("Observation", "number_search", "p v"),
+    "patient by value": ("Observation?patient=p7&_sort=value-quantity", "number_search", "p v"),
+    "by family": ("Patient?_sort=family", "number_search", "p v"),
+    "compartment": ((ALL, q.Query("Observation", (COMPARTMENT,))), "number_search", "p v"),
+    "within a scope": ((Scope("p7", (COMPARTMENT,)), q.Query("Observation")), "number_search", "p v"),
+}  # fmt: skip
+
+
+def resources() -> Iterator[tuple[str, dict[str, Any]]]:
+    for n in range(PATIENTS):
+        yield (
+            f"p{n}",
+            {
+                "resourceType": "Patient",
+                "name": [{"family": f"Family{n:03}", "given": [f"Given{n % 40}"]}],
+                "birthDate": f"{1930 + n % 80}-0{n % 9 + 1}-11",
+                "identifier": [{"system": "urn:mrn", "value": f"mrn-{n}"}],
+            },
+        )
+    for n in range(OBSERVATIONS):
+        yield (
+            f"o{n}",
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"coding": [{"system": "http://loinc.org", "code": f"c{n % 9}"}]},
+                "subject": {"reference": f"Patient/p{n % PATIENTS}"},
+                "effectiveDateTime": f"20{n % 20 + 5:02}-{n % 12 + 1:02}-{n % 28 + 1:02}T08:00:00Z",
+                "valueQuantity": {"value": n, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+                "identifier": [{"system": "urn:lab", "value": f"lab-{n}"}],
+            },
+        )
+
+
+class Recording:
+    """A session that remembers what it was asked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.postgresql = session.postgresql
+        self.statements: list[tuple[str, Sequence[Any]]] = []
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        self.statements.append((sql, parameters))
+        return await self._session.fetch(sql, parameters)
+
+
+async def recorded(store: Any, settings: Settings, search: str | tuple[Scope, q.Query]) -> list[tuple[str, Any]]:
+    """The statements of one search; it finds something."""
+    session = store.session
+    store.session = recording = Recording(session)
+    if isinstance(search, str):
+        resource_type, _, parameters = search.partition("?")
+        request = Request("GET", resource_type, parse_qsl(parameters), base_url="http://127.0.0.1/fhir")
+        answer = await dispatch(Server(store, settings), request)
+        assert answer.status == 200
+    else:
+        assert (await store.search(*search)).matches
+    store.session = session
+    return recording.statements
+
+
+async def fill(store: Store) -> None:
+    async def work(transaction: Transaction) -> None:
+        for logical_id, resource in resources():
+            await transaction.put(prepare(resource, logical_id, time_zone="UTC", fresh=True))
+
+    await store.write(ALL, work)
+
+
+async def explain_all(url: str) -> dict[str, Explained]:
+    settings = Settings(database=url, content=False)
+    store = await open_store(settings)
+    await fill(store)
+    statements = {name: await recorded(store, settings, search) for name, (search, _, _) in SEARCHES.items()}
+    await store.close()
+    explained = {name: Explained() for name in SEARCHES}
+    if url.startswith(direct.SQLITE):
+        for name, sent in statements.items():
+            for sql, parameters in sent:
+                lines = [row[-1] for row in await direct.rows(url, f"EXPLAIN QUERY PLAN {sql}", *parameters)]
+                explained[name].accesses += sqlite_accesses(sql, lines)
+                explained[name].texts.append("\n".join(lines))
+        return explained
+    connection = await asyncpg.connect(url)
+    for analyse in (False, True):
+        if analyse:
+            await connection.execute("ANALYZE")
+        for mode in ("force_generic_plan", "force_custom_plan"):
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            for name, sent in statements.items():
+                for sql, parameters in sent:
+                    plan = await postgresql_plan(connection, sql, parameters)
+                    explained[name].accesses += postgresql_accesses(plan)
+                    explained[name].texts.append(json.dumps(plan, indent=1))
+    await connection.close()
+    return explained
+
+
+def sqlite_accesses(sql: str, lines: Sequence[str]) -> Iterator[Access]:
+    """From lines such as `SEARCH n USING COVERING INDEX number_search (p=? AND v=? AND k>?)`."""
+    tables = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) (\w+) (\w+)", sql) if table in LARGE}
+    for line in lines:
+        found = re.match(r"(SCAN|SEARCH) (\w+)(?:.* INDEX (\w+))?", line)
+        if found is None or found[2] not in tables:
+            continue
+        index = found[3] or "seq"
+        table = index.split("_")[0] if found[3] else tables[found[2]]  # another table may have the same alias
+        if table in LARGE:
+            columns = re.findall(r"(\w+)[=<>]", line.replace("rowid", "seq")) if found[1] == "SEARCH" else []
+            yield Access(table, index, frozenset(columns))
+
+
+async def postgresql_plan(connection: asyncpg.Connection, sql: str, parameters: Sequence[Any]) -> dict[str, Any]:
+    await connection.execute(f"PREPARE statement AS {sql}")
+    values = f"({', '.join(map(literal, parameters))})" if parameters else ""
+    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement{values}")
+    await connection.execute("DEALLOCATE statement")
+    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(literal, value))}]"
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+
+
+def postgresql_accesses(node: dict[str, Any]) -> Iterator[Access]:
+    kind, index = node["Node Type"], node.get("Index Name", "")
+    table = node.get("Relation Name") or index.split("_")[0]  # a Bitmap Index Scan names no table
+    if table in LARGE and kind != "Bitmap Heap Scan":
+        columns = re.findall(r"\((?:\w+\.)?(\w+) (?:=|<|>|<=|>=) ", node.get("Index Cond", ""))
+        yield Access(table, index, frozenset(columns))
+    for part in node.get("Plans", ()):
+        yield from postgresql_accesses(part)
+
+
+@pytest.fixture(scope="module")
+def explained(engine: str, new_database: Callable[[str], str]) -> dict[str, Explained]:
+    return asyncio.run(explain_all(new_database(engine)))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_walks_narrow_ranges_of_indexes(explained: dict[str, Explained], name: str) -> None:
+    """The driving index is bounded by these columns, and all else is looked up by seq, or by the resource's rid."""
+    _, index, columns = SEARCHES[name]
+    plans = "\n\n".join(explained[name].texts)
+    looked_up = [access for access in explained[name].accesses if access.columns & {"seq", "rid"}]
+    driving = [access for access in explained[name].accesses if access.index == index]
+    driving = [access for access in driving if access.columns >= set(columns.split())]
+    assert driving, plans
+    assert [access for access in explained[name].accesses if access not in looked_up + driving] == [], plans
