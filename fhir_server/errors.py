@@ -53,6 +53,11 @@ class FhirError(Exception):
     def as_json(self) -> dict[str, Any]:
         return operation_outcome(self.issues)
 
+    def located(self, expression: str | None) -> FhirError:
+        """The same refusal, each issue that names no place placed at `expression`."""
+        placed = [Issue(i.code, i.diagnostics, i.expression or expression, i.severity) for i in self.issues]
+        return FhirError(str(self), status=self.status, issues=placed, headers=self.headers)
+
     def at(self, expression: str) -> FhirError:
         """The same refusal with every issue's expression moved below `expression` (a Bundle entry).
 

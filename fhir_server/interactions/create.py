@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import sole_match
@@ -10,6 +11,7 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
 from fhir_server.search.conditional import conditional_query
+from fhir_server.search.parse import TRANSPORT_PARAMETERS
 from fhir_server.storage.base import StoredVersion, Transaction
 
 
@@ -17,7 +19,7 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
     """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do."""
     resource = resource_of(server, request, resource_type)
     draft = prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
-    criteria = request.header("if-none-exist")
+    criteria = _criteria(request)
     condition = None
     if criteria is not None:
         condition = conditional_query(
@@ -34,3 +36,12 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
 
     status, version = await server.store.write(request.scope, work)
     return written(request, version, status)
+
+
+def _criteria(request: Request) -> str | list[tuple[str, str]] | None:
+    """If-None-Exist, or the parameters of the URL, which some clients send instead of it."""
+    header = request.header("if-none-exist")
+    sent = [(name, value) for name, value in request.query if name not in TRANSPORT_PARAMETERS]
+    if header is not None and sent:
+        raise FhirError("Give the criteria once, in If-None-Exist.", code="value")
+    return header if header is not None else sent or None

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
-from fhir_server.model.reference import CONDITIONAL, parse_reference, references
+from fhir_server.model.reference import CONDITIONAL, parse_reference, place_of, references
 from fhir_server.storage.base import Transaction
 
 
@@ -26,6 +26,7 @@ async def check_references(
                 f"This server enforces references, and {holder[key][:100]} can be resolved in a transaction only.",
                 status=422,
                 code="not-supported",
+                expression=place_of(resource, holder[key]),
             )
         parts = parse_reference(holder[key])
         if parts.is_local and f"{parts.resource_type}/{parts.logical_id}" not in written:
@@ -38,4 +39,5 @@ async def check_references(
             " send it first, or in the same transaction.",
             status=422,
             code="not-found",
+            expression=place_of(resource, min(missing)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import present, version_headers
 from fhir_server.interactions.binary import binary_answer
 from fhir_server.interactions.exchange import Request, Response, Server
@@ -10,8 +11,16 @@ from fhir_server.storage.base import StoredVersion
 
 
 async def read(server: Server, request: Request, resource_type: str, logical_id: str) -> Response:
+    refuse_parts(request)
     found = await server.store.read(request.scope, resource_type, logical_id)
     return version_answer(server, request, present(found, resource_type, logical_id))
+
+
+def refuse_parts(request: Request) -> None:
+    """A part of a resource was asked for (R4 search.html#summary, #elements): the whole is something else."""
+    for name, value in request.query:
+        if name == "_elements" or (name == "_summary" and value != "false"):
+            raise FhirError(f"{name} is not supported on a read: leave it out.", code="not-supported")
 
 
 def version_answer(server: Server, request: Request, version: StoredVersion) -> Response:

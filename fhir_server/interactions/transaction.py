@@ -24,6 +24,7 @@ from fhir_server.interactions.prefer import preference
 from fhir_server.interactions.transaction_plan import Step, check_own_id, plan, redirect, refuse_overlap
 from fhir_server.interactions.transaction_reads import TransactionReads
 from fhir_server.interactions.update import put, refuse_taken_id
+from fhir_server.model.reference import place_of
 from fhir_server.storage.base import Store, Transaction
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
@@ -116,11 +117,13 @@ class _Execution:
                     later.append((step, missing))
             if len(later) == len(waiting):
                 step, missing = later[0]
-                raise _refused_reference(step, f"The conditional reference {missing} matches nothing.")
+                raise _refused_reference(step, missing, f"The conditional reference {missing} matches nothing.")
             waiting = [step for step, _ in later]
         for step in steps if len(steps) > 1 else ():
-            if (await self._look_up(step))[0] != found[step.entry.index]:
-                raise _refused_reference(step, "A conditional reference matches another entry of this Bundle too.")
+            again, _ = await self._look_up(step)
+            for text, target in found[step.entry.index].items():
+                if again.get(text) != target:
+                    raise _refused_reference(step, text, f"{text} selects another resource once all is written.")
 
     def _of(self, *methods: str) -> list[Step]:
         return [step for step in self._steps if step.method in methods and step.entry.index not in self._answers]
@@ -180,7 +183,7 @@ class _Execution:
             try:
                 match = await sole_match(self._store, query)
             except FhirError as error:
-                raise error.at(step.entry.expression) from error
+                raise error.located(_place(step, text)).at(step.entry.expression) from error
             if match is None:
                 return found, text
             found[text] = f"{match.resource_type}/{match.logical_id}"
@@ -205,5 +208,11 @@ class _Execution:
             self._answers[step.entry.index] = written(request, version, status)
 
 
-def _refused_reference(step: Step, diagnostics: str) -> FhirError:
-    return FhirError(diagnostics, status=412, code="not-found", expression=step.entry.expression)
+def _refused_reference(step: Step, text: str, diagnostics: str) -> FhirError:
+    refusal = FhirError(diagnostics, status=412, code="not-found", expression=_place(step, text))
+    return refusal.at(step.entry.expression)
+
+
+def _place(step: Step, reference: str) -> str:
+    assert step.resource is not None
+    return place_of(step.resource, reference)

@@ -14,7 +14,7 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.patch import operations_of
 from fhir_server.interactions.transaction_links import relink, split_full_url
-from fhir_server.model.reference import CONDITIONAL, localise, references
+from fhir_server.model.reference import CONDITIONAL, localise, place_of, references
 from fhir_server.search.conditional import conditional_query
 from fhir_server.storage.base import Draft, StoredVersion
 from fhir_server.storage.query import Query
@@ -88,9 +88,9 @@ def _step(server: Server, entry: BundleEntry) -> Step:
             raise InvalidResource("POST creates under a new id: the url must be the type alone.", code="value")
         step.logical_id = new_id()
         criteria = request.header("if-none-exist")
-        step.condition = _condition(server, step, criteria) if criteria is not None else None
+        step.condition = _condition(server, step, criteria, "ifNoneExist") if criteria is not None else None
     elif not logical_id:
-        step.condition = _condition(server, step, request.query)
+        step.condition = _condition(server, step, request.query, "url")
     elif request.query:
         raise InvalidResource("An entry's url has either an id or criteria, not both.", code="value")
     if request.method == "PATCH":
@@ -100,10 +100,14 @@ def _step(server: Server, entry: BundleEntry) -> Step:
     return step
 
 
-def _condition(server: Server, step: Step, criteria: Any) -> Query:
-    return conditional_query(
-        step.resource_type, criteria, base_url=step.entry.request.base_url, time_zone=server.settings.time_zone
-    )
+def _condition(server: Server, step: Step, criteria: Any, element: str) -> Query:
+    """`element`: where in the entry's request the criteria stand."""
+    try:
+        return conditional_query(
+            step.resource_type, criteria, base_url=step.entry.request.base_url, time_zone=server.settings.time_zone
+        )
+    except FhirError as error:
+        raise error.located(f"{step.entry.expression}.request.{element}") from error
 
 
 def _resource(server: Server, step: Step) -> dict[str, Any]:
@@ -190,7 +194,11 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
     for holder, key in references(resource):
         text = holder[key]
         if text.startswith(("urn:uuid:", "urn:oid:")):
-            raise InvalidResource(f"{text} is not the fullUrl of an entry of this Bundle.", code="not-found")
+            raise InvalidResource(
+                f"{text} is not the fullUrl of an entry of this Bundle.",
+                code="not-found",
+                expression=place_of(resource, text),
+            )
         if "?" in text and (found := CONDITIONAL.fullmatch(text)):
             step.lookups[text] = conditional_query(
                 found.group(1),

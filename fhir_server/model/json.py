@@ -66,7 +66,7 @@ def _read(body: bytes, max_depth: int) -> Any:
         raise UnparseableBody("The body is not valid UTF-8, or has half a surrogate pair.") from error
     escaped = b"\\" in body
     if escaped and b"\\u0000" in encoded:
-        _refuse_nul(content, "")
+        _refuse_nul(content, str(content.get("resourceType", "")) if type(content) is dict else "")
     # A key dropped as a duplicate takes its two quotes along; only \u0022 writes a quote without one.
     if encoded != body and (encoded.count(b'"') != body.count(b'"') or (escaped and b"\\u0022" in body)):
         _refuse_duplicate_keys(body)
@@ -126,7 +126,7 @@ def _refuse_nul(content: Any, path: str) -> None:
     elif isinstance(content, dict):
         for key, value in content.items():
             _refuse_nul(key, path)
-            _refuse_nul(value, f"{path}.{key}" if path else str(content.get("resourceType", key)))
+            _refuse_nul(value, f"{path}.{key}" if path else key)
     elif isinstance(content, list):
         for n, value in enumerate(content):
             _refuse_nul(value, f"{path}[{n}]")

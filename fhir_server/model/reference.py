@@ -59,6 +59,22 @@ def references(content: Any) -> Iterator[tuple[dict[str, Any], str]]:
             stack.extend(item for item in node if type(item) is dict or type(item) is list)
 
 
+def place_of(resource: dict[str, Any], text: str) -> str:
+    """Where the first reference `text` stands, as FHIRPath: `Observation.performer[1].reference`. For refusals."""
+
+    def search(node: Any, place: str) -> str | None:
+        items = node.items() if type(node) is dict else enumerate(node) if type(node) is list else ()
+        for key, value in items:
+            below = f"{place}.{key}" if type(node) is dict else f"{place}[{key}]"
+            if key == "reference" and value == text:
+                return below
+            if found := search(value, below):
+                return found
+        return None
+
+    return search(resource, resource["resourceType"]) or str(resource["resourceType"])
+
+
 def localise(resource: dict[str, Any], base_url: str) -> None:
     """Make absolute references below `base_url` relative, in place: absolute links are never stored."""
     prefix = f"{base_url}/"

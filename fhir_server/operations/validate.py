@@ -38,7 +38,12 @@ async def validate(call: OperationRequest) -> Response:
     return Response(200, json.encode(operation_outcome(found or [_ALL_OK])))
 
 
-_ALL_OK = Issue("informational", "All OK: no issues were found.", severity="information")
+_ALL_OK = Issue(
+    "informational",
+    "No issues were found. Checked are structure, data types, required codes and narrative;"
+    " most invariants, profiles and other value sets are not.",
+    severity="information",
+)
 
 
 def _mode(call: OperationRequest) -> str | None:
@@ -81,7 +86,7 @@ def _issues_of_type(call: OperationRequest, resource: dict[str, Any]) -> list[Is
     found = resource["resourceType"]
     if call.resource_type in (None, found):
         return []
-    return [Issue("invalid", f"The resource is a {found} but the URL names {call.resource_type}.", found)]
+    return [Issue("invalid", f"The resource's type is {found} but the URL names {call.resource_type}.", found)]
 
 
 async def _issues_of_write(call: OperationRequest, mode: str, resource: dict[str, Any]) -> list[Issue]:

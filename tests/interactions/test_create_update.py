@@ -66,6 +66,25 @@ class TestCreate:
             assert answer.issue["expression"] == expression
 
 
+class TestCriteriaInTheUrl:
+    """R4 knows If-None-Exist only; clients such as fhirpy's get_or_create send the criteria as parameters."""
+
+    async def test_are_a_condition(self, client: Client, name: str) -> None:
+        url = f"Patient?identifier={SYSTEM}|{name}"
+        first, second = await client.post(url, numbered(name)), await client.post(url, numbered(name))
+        assert (first.status, second.status, second.id) == (201, 200, first.id)
+
+    async def test_that_do_not_select_are_refused(self, client: Client, name: str) -> None:
+        assert (await client.post("Patient?nonsense=1", numbered(name))).status == 400
+        assert (await client.post("Patient?_format=json", numbered(name))).status == 201
+
+    async def test_beside_if_none_exist_are_refused(self, client: Client, name: str) -> None:
+        answer = await client.post(
+            f"Patient?identifier={SYSTEM}|{name}", numbered(name), if_none_exist=f"identifier={SYSTEM}|{name}"
+        )
+        assert (answer.status, answer.issue["code"]) == (400, "value")
+
+
 class TestConditionalCreate:
     """R4 http.html#ccreate: no match creates, one match is a 200 that changes nothing, several are a 412."""
 
@@ -187,6 +206,12 @@ class TestPreconditions:
             assert (await client.put(f"Patient/{name}", patient(name), if_none_match='W/"1"')).status == 400
             await client.stored(patient(name))
 
+    @pytest.mark.parametrize("part", ["_elements=name", "_summary=true", "_summary=text"])
+    async def test_a_part_is_not_answered_with_the_whole(self, client: Client, name: str, part: str) -> None:
+        await client.stored(patient(name))
+        assert (await client.get(f"Patient/{name}?{part}")).status == 400
+        assert (await client.get(f"Patient/{name}?_summary=false")).status == 200
+
     async def test_if_none_match_on_a_read(self, client: Client, name: str) -> None:
         """R4 http.html#cread."""
         await client.stored(patient(name))
@@ -291,6 +316,7 @@ class TestEnforcedReferences:
         strict = client.with_settings(enforce_references=True)
         answer = await strict.post("Observation", sent | {"subject": {"reference": reference}})
         assert (answer.status, answer.issue["code"]) == (422, "not-supported")
+        assert answer.issue["expression"] == ["Observation.subject.reference"]
 
     async def test_targets_that_are_there_pass(self, client: Client, name: str) -> None:
         strict = client.with_settings(enforce_references=True)

@@ -322,7 +322,7 @@ class TestConditionalReferences:
             entry("POST", "Observation", observation(f"Patient?identifier={SYSTEM}|{name}")),
         )
         assert (answer.status, answer.issue["code"]) == (412, code)
-        assert answer.issue["expression"][0].startswith("Bundle.entry[1]")
+        assert answer.issue["expression"] == ["Bundle.entry[1].resource.subject.reference"]
         assert (await client.get(f"Patient/{name}")).status == 404
 
     @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
@@ -489,7 +489,13 @@ class TestAllOrNothing:
             (entry("POST", "/", patient()), 404, "Bundle.entry[1].request.url"),
             (entry("PUT", "Patient/a_b", patient("a_b")), 400, "Bundle.entry[1]"),
             (entry("PUT", "Patient", patient()), 400, "Bundle.entry[1]"),
-            (entry("DELETE", "Patient?nonsense=1"), 400, "Bundle.entry[1]"),
+            (entry("DELETE", "Patient?nonsense=1"), 400, "Bundle.entry[1].request.url"),
+            (entry("POST", "Patient", patient(), ifNoneExist="name="), 400, "Bundle.entry[1].request.ifNoneExist"),
+            (
+                entry("POST", "Observation", observation("urn:uuid:5f0c1a52-9d6b-4b7a-8a6a-0d8f2f1c3e11")),
+                400,
+                "Bundle.entry[1].resource.subject.reference",
+            ),
             (entry("GET", "Pet/1"), 404, "Bundle.entry[1]"),
             (entry("GET", "http://other.example/fhir/Patient/1"), 404, "Bundle.entry[1]"),
             (entry("POST", "Pet", {"resourceType": "Pet"}), 400, "Bundle.entry[1]"),

@@ -11,7 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.errors import UnparseableBody
-from fhir_server.model.json import encode, parse, stored_body
+from fhir_server.model.json import encode, parse, parse_array, stored_body
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"resourceType":"Patient","name":[{"family":"x\\u0000"}]}', "Patient.name[0].family"),
+        (
+            b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","gender":"\\u0000"}}]}',
+            "Bundle.entry[0].resource.gender",
+        ),
+        (b'[{"op":"add","value":["\\u0000"]}]', "[0].value[0]"),
+    ],
+)
+def test_a_nul_is_named(body: bytes, place: str) -> None:
+    with pytest.raises(UnparseableBody) as refusal:
+        (parse_array if body.startswith(b"[") else parse)(body, max_depth=100)
+    assert refusal.value.issues[0].expression == place
 
 
 @pytest.mark.parametrize(
