@@ -18,9 +18,12 @@ class Cors:
     def __init__(self, origins: str) -> None:
         self._origins = frozenset(origin.strip().rstrip("/") for origin in origins.split(",") if origin.strip())
 
+    def allows(self, origin: str) -> bool:
+        return "*" in self._origins or origin in self._origins
+
     def headers(self, origin: str | None, *, preflight: bool = False) -> HeaderList:
         """The headers for a request from `origin`; none when it is not allowed or not cross-origin."""
-        if origin is None or not ("*" in self._origins or origin in self._origins):
+        if origin is None or not self.allows(origin):
             return []
         anybody = "*" in self._origins
         headers = [(b"access-control-allow-origin", b"*" if anybody else origin.encode("latin-1"))]

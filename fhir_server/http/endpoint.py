@@ -20,8 +20,11 @@ from fhir_server.http.base_url import FHIR_PREFIX, BaseUrl
 from fhir_server.http.body import ClientDisconnectedError, read_body
 from fhir_server.http.cors import ALLOWED_METHODS, Cors
 from fhir_server.http.negotiation import FORM, body_types, check_content_type, response_type, wants_fhir
-from fhir_server.http.target import decode_path, decode_query, refuse_long_target
+from fhir_server.http.origin import OriginCheck
+from fhir_server.http.request_headers import read_headers, refuse_ambiguous
+from fhir_server.http.target import decode_path, refuse_long_target
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
+from fhir_server.model.url import decode_query
 from fhir_server.observability import metrics
 from fhir_server.observability.access_log import log_request
 from fhir_server.observability.failure import failed
@@ -54,11 +57,12 @@ class FhirEndpoint:
         self._base_url = base_url
         self._overloaded = overloaded
         self._cors = Cors(server.settings.cors_origins)
+        self._origin_check = OriginCheck(server.settings, self._cors)
         self._access_log = server.settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = read_headers(scope["headers"])
         method: str = scope["method"]
         request = Request(method, "", headers=headers)
         request_id = headers["x-request-id"] = _request_id(headers.get("x-request-id"))
@@ -84,6 +88,8 @@ class FhirEndpoint:
         try:
             if self._overloaded():
                 raise Overloaded("The server has too many connections. Try again shortly.")
+            refuse_ambiguous(request.headers, scope["headers"])
+            self._origin_check.refuse_foreign(request.method, request.headers)
             self._read_target(request, scope)
             json_type = _negotiate(request)
             if request.method == "OPTIONS":

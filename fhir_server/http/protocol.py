@@ -26,6 +26,8 @@ class _Transport:
         self._head = b""
 
     def write(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return  # the client has gone; what is left of the answer is for nobody
         if self._head:
             data, self._head = self._join(data), b""
         elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):

@@ -6,13 +6,11 @@ R4 http.html#3.1.0.1; RFC 3986 sections 2.1 and 3.3.
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
-
 from fhir_server.errors import FhirError
+from fhir_server.model.url import decode_text
 
 MAX_TARGET_BYTES = 65_536
 """Longest path and query together; more is a 414."""
-MAX_PARAMETERS = 2_000
 
 
 def decode_path(raw_path: bytes) -> str:
@@ -33,27 +31,6 @@ def decode_path(raw_path: bytes) -> str:
     return path
 
 
-def decode_query(query_string: bytes) -> list[tuple[str, str]]:
-    """Name and value pairs in the order sent; a name without a value has an empty one.
-
-    Raises:
-        FhirError: 400 when it is not decodable UTF-8, holds U+0000 or too many parameters.
-    """
-    if not query_string:
-        return []
-    if query_string.count(b"&") >= MAX_PARAMETERS:
-        raise FhirError(f"More than {MAX_PARAMETERS} parameters. Send fewer.", code="too-long")
-    if b"%" not in query_string and b"+" not in query_string and query_string.isascii():
-        text = query_string.decode("ascii")
-        return [(name, value) for name, _, value in (pair.partition("=") for pair in text.split("&") if pair)]
-    pairs: list[tuple[str, str]] = []
-    for pair in query_string.split(b"&"):
-        if pair:
-            name, _, value = pair.replace(b"+", b" ").partition(b"=")
-            pairs.append((_decode(name, "query"), _decode(value, "query")))
-    return pairs
-
-
 def refuse_long_target(length: int) -> None:
     if length > MAX_TARGET_BYTES:
         raise FhirError(
@@ -63,18 +40,8 @@ def refuse_long_target(length: int) -> None:
         )
 
 
-def _decode(encoded: bytes, where: str) -> str:
-    try:
-        text = unquote_to_bytes(encoded).decode("utf-8")
-    except UnicodeDecodeError:
-        raise FhirError(f"The {where} is not UTF-8 after percent-decoding.", code="invalid") from None
-    if "\0" in text:
-        raise FhirError(f"The {where} contains U+0000.", code="invalid")
-    return text
-
-
 def _decode_segment(segment: str) -> str:
-    decoded = _decode(segment.encode("latin-1"), "path")
+    decoded = decode_text(segment.encode("latin-1"), "path")
     if "/" in decoded:
         raise FhirError("A path segment contains an encoded slash.", code="invalid")
     return decoded

@@ -16,6 +16,7 @@ from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.protocol import FhirProtocol, close_stalled_connections
 from fhir_server.observability import metrics
 from fhir_server.observability.log_writer import standard_error
+from fhir_server.observability.logs import log_unhandled
 from fhir_server.settings import Settings
 
 BACKLOG = 2048
@@ -82,6 +83,7 @@ class Worker:
 
     def _started(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log_unhandled)
         watch = close_stalled_connections(self._connections, self._settings.receive_seconds)
         self._background = [loop.create_task(watch), loop.create_task(self._publish_metrics())]
         # What start-up made stays for ever: the collector need not look at it again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
@@ -32,8 +33,11 @@ def binary_answer(server: Server, request: Request, version: StoredVersion, head
         return Response(200, _with_data(server, request, version), headers)
     resource = parse(version.body or b"", max_depth=200)
     media_type = str(resource["contentType"])
+    if not (media_type.isascii() and media_type.isprintable() and _MEDIA_TYPE.match(media_type)):
+        media_type = "application/octet-stream"  # a code of FHIR, but nothing a header may hold
     if "securityContext" in resource:
-        headers["X-Security-Context"] = str(resource["securityContext"].get("reference", ""))
+        reference = str(resource["securityContext"].get("reference", ""))
+        headers["X-Security-Context"] = quote(reference, safe="/:?#[]@!$&'()*+,;=%|~")
     if media_type.partition(";")[0].strip().lower() in _ACTIVE:
         # What a browser would run in our origin is only ever downloaded.
         headers["Content-Disposition"] = "attachment"

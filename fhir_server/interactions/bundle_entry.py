@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from fhir_server.errors import FhirError, InvalidResource, TooLarge
 from fhir_server.interactions.bundle import entry as entry_bytes
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.instant import MICROS, format_instant, http_date, parse_instant
+from fhir_server.model.url import decode_query
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 
@@ -65,6 +65,10 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
     if "%" in path or "://" in path:
         # No type, id or operation has a character that needs encoding.
         path = FOREIGN
+    try:
+        parameters = decode_query(query.encode())
+    except FhirError as error:
+        raise error.located(f"{place}.request.url") from error
     headers = {header: str(asked[key]) for key, header in _HEADERS.items() if key in asked}
     if "ifModifiedSince" in asked:
         # An instant here, an HTTP date as a header (R4 bundle.html).
@@ -74,7 +78,7 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
     inner = Request(
         "GET" if method == "HEAD" else method,
         path.strip("/"),
-        parse_qsl(query, keep_blank_values=True),
+        parameters,
         headers,
         resource=entry.get("resource"),
         base_url=outer.base_url,

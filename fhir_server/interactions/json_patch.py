@@ -5,9 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from fhir_server.errors import FhirError
+from fhir_server.errors import FhirError, TooLarge
 
 OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
+MOST_OPERATIONS = 1_000
+MOST_DEPTH = 200
+MOST_COPIED = 20_000
+"""Values that all copies of a patch may make: each copy of a copy doubles."""
 
 
 class _Refused(FhirError):
@@ -24,15 +28,34 @@ def apply(document: dict[str, Any], patch: Any) -> dict[str, Any]:
     """
     if not isinstance(patch, list) or not patch:
         raise FhirError("A JSON Patch is a non-empty array of operations (RFC 6902).", code="structure")
+    if len(patch) > MOST_OPERATIONS:
+        raise TooLarge(f"The patch has {len(patch)} operations; {MOST_OPERATIONS} are possible: split it.")
     result = deepcopy(document)
+    left = MOST_COPIED
     for n, operation in enumerate(patch):
         try:
+            if isinstance(operation, dict) and operation.get("op") == "copy":
+                left -= _size(_get(result, _pointer(operation, "from")), left)
             result = _apply_one(result, operation)
         except FhirError as error:
             raise type(error)(f"Operation {n}: {error}", code=error.issues[0].code) from error
     if not isinstance(result, dict):
         raise _Refused("The patch replaces the resource by something else than an object.")
     return result
+
+
+def _size(value: Any, most: int) -> int:
+    """How many values `value` holds. Raises TooLarge (413) over `most`."""
+    count, level = 0, [value]
+    for depth in range(MOST_DEPTH + 1):
+        count += len(level)
+        if count > most or depth == MOST_DEPTH:
+            raise TooLarge("The copies of this patch would make the resource far too large.", code="too-costly")
+        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list)))
+        level = [value for items in inner for value in items]
+        if not level:
+            break
+    return count
 
 
 def _apply_one(document: Any, operation: Any) -> Any:
@@ -44,10 +67,10 @@ def _apply_one(document: Any, operation: Any) -> Any:
         source = _pointer(operation, "from")
         if op == "move" and path[: len(source)] == source and path != source:
             raise _Refused("a value cannot be moved into itself.")
-        value = deepcopy(_get(document, source))
-        if op == "move":
-            document = _remove(document, source)
-        return _add(document, path, value)
+        value = _get(document, source)
+        if op == "copy":
+            return _add(document, path, deepcopy(value))
+        return _add(_remove(document, source), path, value)
     if op == "remove":
         return _remove(document, path)
     if "value" not in operation:

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server import spec
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?(?:#.*)?", re.ASCII)
-CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)", re.ASCII)
+CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.*)", re.ASCII | re.DOTALL)
 """A conditional reference: type and criteria (R4 http.html#trules)."""
 _LINK = re.compile(r"""(\s(?:href|src)\s*=\s*)(["'])(.*?)\2""", re.DOTALL)
 

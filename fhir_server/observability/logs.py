@@ -6,6 +6,7 @@ types and code positions without their messages, which may quote the data that c
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import MutableMapping
@@ -45,6 +46,12 @@ def trace(error: BaseException) -> list[str]:
             lines.append(f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_qualname}")
         current = current.__cause__ or current.__context__
     return lines
+
+
+def log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: where it failed, without the message, which may be data."""
+    error = context.get("exception")
+    structlog.get_logger().error("background task failed", trace=trace(error) if error is not None else [])
 
 
 def _stamp(_logger: object, method: str, event: Event) -> Event:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
 
 from fhir_server.errors import InvalidSearch
+from fhir_server.model.url import decode_query
 from fhir_server.search.compile import compile_query
 from fhir_server.search.parse import TRANSPORT_PARAMETERS, parse_search
 from fhir_server.storage.query import Query
@@ -34,5 +34,5 @@ def conditional_query(
 
 def _pairs(criteria: str | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     if isinstance(criteria, str):
-        criteria = parse_qsl(criteria.removeprefix("?"), keep_blank_values=True)
+        criteria = decode_query(criteria.removeprefix("?").encode())
     return [(name, value) for name, value in criteria if name not in TRANSPORT_PARAMETERS]

@@ -145,7 +145,8 @@ async def test_cross_origin_requests_follow_the_setting(
 @pytest.mark.parametrize(
     ("settings", "headers", "base"),
     [
-        ({}, {"Host": "evil.example"}, "http://127.0.0.1:8080/fhir"),
+        ({}, {"Host": "localhost"}, "http://127.0.0.1:8080/fhir"),
+        ({"host": "0.0.0.0", "base_url": "https://h.example/r4"}, {"Host": "evil.example"}, "https://h.example/r4"),
         ({}, {"X-Forwarded-Host": "evil.example"}, "http://127.0.0.1:8080/fhir"),
         ({"base_url": "https://h.example/r4/"}, {}, "https://h.example/r4"),
         ({"trusted_proxies": "127.0.0.0/8"}, {"X-Forwarded-Host": "h.example"}, "https://h.example/fhir"),

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from fhir_server.errors import FhirError
-from fhir_server.http.target import decode_path, decode_query
+from fhir_server.http.target import decode_path
+from fhir_server.model.url import decode_query
 from tests.http.trivial import TableDispatch, application
 
 

@@ -109,7 +109,7 @@ def test_an_upload_over_the_limit_is_refused_early(start: Start) -> None:
 
 def test_two_hundred_connections_are_answered_and_more_than_allowed_are_503(start: Start) -> None:
     server = start(1, "max_connections=200")
-    request = b"GET /fhir/Patient/p1 HTTP/1.1\r\nHost: h\r\n\r\n"
+    request = b"GET /fhir/Patient/p1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(200)]
         for connection in connections:

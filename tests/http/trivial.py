@@ -92,7 +92,7 @@ async def client_of(app: Application) -> AsyncIterator[httpx.AsyncClient]:
     await app.start()
     transport = httpx.ASGITransport(app)
     # A client that adds no headers of its own: each test says what it sends.
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         client.headers.clear()
         yield client
     await app.stop()

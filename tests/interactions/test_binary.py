@@ -30,6 +30,21 @@ def binary(data: bytes, logical_id: str | None = None, **elements: object) -> Js
     return found
 
 
+async def test_what_no_header_may_hold_is_encoded(client: Client, name: str) -> None:
+    """RFC 9110 5.5: neither line ends nor other than ASCII; R4 allows both in a reference and a code."""
+    await client.stored(
+        {
+            "resourceType": "Binary",
+            "id": name,
+            "contentType": "text/plain\nX-Evil: 1",
+            "securityContext": {"reference": "Patient/1\r\nX-Evil: é"},
+        }
+    )
+    answer = await client.get(f"Binary/{name}", accept="*/*")
+    assert answer.content_type == "application/octet-stream"
+    assert answer.headers["X-Security-Context"] == "Patient/1%0D%0AX-Evil:%20%C3%A9"
+
+
 class TestAsContent:
     async def test_comes_back_under_its_type(self, client: Client) -> None:
         created = await client.post("Binary", PNG, content_type="image/png")

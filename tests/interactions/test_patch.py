@@ -203,6 +203,25 @@ class TestRefusals:
         await start(client, name)
         assert (await client.patch(f"Patient/{name}", body)).status == 400
 
+    @pytest.mark.parametrize(
+        "operations",
+        [
+            [op("copy", "/name/-", **{"from": "/name"})] * 40,
+            [op("copy", "/extension/0/extension", **{"from": "/extension"})] * 250,
+            [op("test", "/id", "x")] * 1001,
+        ],
+        ids=["doubling", "nesting", "many"],
+    )
+    async def test_that_grows_without_bound_is_refused_at_once(
+        self, client: Client, name: str, operations: list[Json]
+    ) -> None:
+        await start(client, name, extension=[{"url": "http://test.example/e", "valueString": "x"}])
+        sent = [
+            {key: value for key, value in one.items() if key != "value" or one["op"] == "test"} for one in operations
+        ]
+        answer = await client.patch(f"Patient/{name}", sent)
+        assert answer.status == 413
+
     async def test_the_failing_operation_is_named(self, client: Client, name: str) -> None:
         await start(client, name)
         answer = await client.patch(f"Patient/{name}", [op("remove", "/active"), op("test", "/name/1/text", "x")])

@@ -366,7 +366,7 @@ class TestConditionalReferences:
         assert "partOf" not in (await client.get(f"Organization/{name}")).resource
 
     async def test_criteria_that_do_not_select_are_refused(self, client: Client) -> None:
-        for criteria in ("identifier=", "nonsense=1"):
+        for criteria in ("identifier=", "nonsense=1", "", "name=%ff", "name=%00"):
             answer = await transact(client, entry("POST", "Observation", observation(f"Patient?{criteria}")))
             assert answer.status == 400
 
@@ -490,6 +490,8 @@ class TestAllOrNothing:
             (entry("PUT", "Patient/a_b", patient("a_b")), 400, "Bundle.entry[1]"),
             (entry("PUT", "Patient", patient()), 400, "Bundle.entry[1]"),
             (entry("DELETE", "Patient?nonsense=1"), 400, "Bundle.entry[1].request.url"),
+            (entry("GET", "Patient?name=%00"), 400, "Bundle.entry[1].request.url"),
+            (entry("DELETE", "Patient?name=%ff"), 400, "Bundle.entry[1].request.url"),
             (entry("POST", "Patient", patient(), ifNoneExist="name="), 400, "Bundle.entry[1].request.ifNoneExist"),
             (
                 entry("POST", "Observation", observation("urn:uuid:5f0c1a52-9d6b-4b7a-8a6a-0d8f2f1c3e11")),
