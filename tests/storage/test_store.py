@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,38 +136,37 @@ async def test_resources_without_a_date_come_last_both_ways(store: Store) -> Non
     assert await ids(store, sort=(q.SortKey("primary_date"),)) == ["ancient", "new", "none"]
 
 
-@pytest.mark.parametrize(
-    ("predicate", "expected"),
-    [
-        (q.TokenCode(CODE, ("a",)), ["o2", "o0"]),
-        (q.TokenCode(CODE, ("zzz",)), []),
-        (q.TokenSystem(CODE, "http://loinc.org"), ["o3", "o2", "o1", "o0"]),
-        (q.NumberRange(VALUE, low=10), ["o3", "o2", "o1"]),
-        (q.NumberRange(VALUE, low=10, high=20), ["o2", "o1"]),
-        (q.TextPrefix(IDENTIFIER, "x"), ["o3", "o2", "o1", "o0"]),
-        (q.TextIn(IDENTIFIER, ("x1", "x2")), ["o2", "o1"]),
-        (q.IdIn((rid("Observation", "o1"), rid("Observation", "nope"))), ["o1"]),
-        (q.Not(q.TokenCode(CODE, ("a",))), ["o3", "o1"]),
-        (q.Or((q.NumberRange(VALUE, high=0), q.NumberRange(VALUE, low=30))), ["o3", "o0"]),
-        (q.InCompartment((rid("Patient", "p1"),)), ["o3", "o2", "o1", "o0"]),
-        (q.Exists((IDENTIFIER,)), ["o3", "o2", "o1", "o0"]),
-        (q.Exists((parameter(4_000_000),)), []),
-        (q.LastUpdatedRange(high=1), []),
-    ],
-)
-async def test_predicates_select(store: Store, predicate: q.Predicate, expected: list[str]) -> None:
+SELECTED: list[tuple[q.Predicate, list[str]]] = [
+    (q.TokenCode(CODE, ("a",)), ["o2", "o0"]),
+    (q.TokenCode(CODE, ("zzz",)), []),
+    (q.TokenSystem(CODE, "http://loinc.org"), ["o3", "o2", "o1", "o0"]),
+    (q.NumberRange(VALUE, low=10), ["o3", "o2", "o1"]),
+    (q.NumberRange(VALUE, low=10, high=20), ["o2", "o1"]),
+    (q.TextPrefix(IDENTIFIER, "x"), ["o3", "o2", "o1", "o0"]),
+    (q.TextIn(IDENTIFIER, ("x1", "x2")), ["o2", "o1"]),
+    (q.IdIn((rid("Observation", "o1"), rid("Observation", "nope"))), ["o1"]),
+    (q.Not(q.TokenCode(CODE, ("a",))), ["o3", "o1"]),
+    (q.Or((q.NumberRange(VALUE, high=0), q.NumberRange(VALUE, low=30))), ["o3", "o0"]),
+    (q.InCompartment((rid("Patient", "p1"),)), ["o3", "o2", "o1", "o0"]),
+    (q.Exists((IDENTIFIER,)), ["o3", "o2", "o1", "o0"]),
+    (q.Exists((parameter(4_000_000),)), []),
+    (q.LastUpdatedRange(high=1), []),
+]
+"""Of o0 to o3, on days 0 to 3, with codes a and b in turn, values 0 to 30 and identifiers x0 to x3."""
+
+
+async def test_predicates_select(store: Store) -> None:
     await put(
         store, *(observation(f"o{n}", day=n, code="ab"[n % 2], value=10 * n, identifier=f"x{n}") for n in range(4))
     )
-    assert await ids(store, predicate) == expected
-    page = await store.search(ALL, q.Query("Observation", (predicate,), count=0, total=True))
-    assert (page.matches, page.total) == ([], len(expected))
+    assert [(predicate, await ids(store, predicate)) for predicate, _ in SELECTED] == SELECTED
+    for predicate, expected in SELECTED:
+        page = await store.search(ALL, q.Query("Observation", (predicate,), count=0, total=True))
+        assert (page.matches, page.total) == ([], len(expected)), predicate
 
 
-async def pages(store: Store, query: q.Query) -> list[str]:
+async def pages(store: Store, query: q.Query, code: str) -> list[str]:
     """All ids of a search, two at a time, changing the store between the pages."""
-    from dataclasses import replace
-
     found: list[str] = []
     query = replace(query, count=2)
     turn = 0
@@ -174,34 +174,40 @@ async def pages(store: Store, query: q.Query) -> list[str]:
         page = await store.search(ALL, query)
         found += [match.logical_id for match in page.matches]
         turn += 1
-        await put(store, observation(f"new{turn}", day=50 + turn), observation(f"o{turn}", day=99, value=turn))
+        new = observation(f"new{turn}", day=50 + turn, code=code)
+        await put(store, new, observation(f"o{turn}", day=99, value=turn, code=code))
         await delete(store, "Observation", f"o{9 - turn}")
         if page.next_after is None:
             return found
         query = replace(query, snapshot=page.snapshot, after=page.next_after)
 
 
-@pytest.mark.parametrize(
-    "sort",
-    [
-        (),
-        (q.SortKey("primary_date"),),
-        (q.SortKey("last_updated"),),
-        (q.SortKey("last_updated", descending=True),),
-        (q.SortKey("number", ps=(VALUE,)), q.SortKey("id", descending=True)),
-        (q.SortKey("text", descending=True, ps=(IDENTIFIER,)), q.SortKey("primary_date")),
-        (q.SortKey("id"),),
-    ],
-)
-async def test_each_page_shows_the_snapshot_whatever_is_written_meanwhile(store: Store, sort: Any) -> None:
-    start = [
-        observation(f"o{n}", day=n % 4 or None, value=n % 3, identifier=f"i{n % 2}" if n % 5 else "") for n in range(10)
-    ]
-    await put(store, *start)
-    whole = await store.search(ALL, q.Query("Observation", (a_code("a"),), sort=sort, count=100))
-    expected = [match.logical_id for match in whole.matches]
-    assert sorted(expected) == [f"o{n}" for n in range(10)]
-    assert await pages(store, q.Query("Observation", (a_code("a"),), sort=sort)) == expected
+SORTS: list[tuple[q.SortKey, ...]] = [
+    (),
+    (q.SortKey("primary_date"),),
+    (q.SortKey("last_updated"),),
+    (q.SortKey("last_updated", descending=True),),
+    (q.SortKey("number", ps=(VALUE,)), q.SortKey("id", descending=True)),
+    (q.SortKey("text", descending=True, ps=(IDENTIFIER,)), q.SortKey("primary_date")),
+    (q.SortKey("id"),),
+]
+
+
+async def test_each_page_shows_the_snapshot_whatever_is_written_meanwhile(store: Store) -> None:
+    for sort in SORTS:
+        code = f"sorted {SORTS.index(sort)}"
+        await put(
+            store,
+            *(
+                observation(f"o{n}", day=n % 4 or None, value=n % 3, identifier=f"i{n % 2}" if n % 5 else "", code=code)
+                for n in range(10)
+            ),
+        )
+        query = q.Query("Observation", (a_code(code),), sort=sort)
+        whole = await store.search(ALL, replace(query, count=100))
+        expected = [match.logical_id for match in whole.matches]
+        assert sorted(expected) == [f"o{n}" for n in range(10)], sort
+        assert await pages(store, query, code) == expected, sort
 
 
 async def test_vacuum_ends_old_snapshots_and_keeps_the_current_index(store: Store) -> None:
