@@ -5,6 +5,7 @@ R4 http.html. Plain ASGI because a framework's routing costs more than a read (3
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ from fhir_server.observability.route import route_of
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
 
+INLINE_BYTES = 1_000_000
 CLIENT_CLOSED_REQUEST = 499
 """Logged, never sent: the client went away before its request was complete."""
 _METHODS = frozenset(ALLOWED_METHODS.decode().split(", "))
@@ -69,7 +71,7 @@ class FhirEndpoint:
         status, size = CLIENT_CLOSED_REQUEST, 0
         try:
             response, json_type = await self._answer(request, request_id, scope, receive)
-            answer = self._compose(response, json_type, request, request_id, method)
+            answer = await self._composed(response, json_type, request, request_id, method)
             status = answer.status
             size = await send_answer(send, answer, head=method == "HEAD")
         except ClientDisconnectedError:
@@ -131,6 +133,14 @@ class FhirEndpoint:
             if allowed == (FORM,):
                 request.query = request.query + decode_query(request.body)
                 request.body = b""
+
+    async def _composed(
+        self, response: Response, json_type: str, request: Request, request_id: str, method: str
+    ) -> Answer:
+        """A large body is formatted and compressed in a thread, so that the event loop goes on answering others."""
+        if isinstance(response.body, bytes) and len(response.body) > INLINE_BYTES:
+            return await asyncio.to_thread(self._compose, response, json_type, request, request_id, method)
+        return self._compose(response, json_type, request, request_id, method)
 
     def _compose(self, response: Response, json_type: str, request: Request, request_id: str, method: str) -> Answer:
         headers = request.headers

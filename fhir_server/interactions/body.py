@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fhir_server.errors import FhirError, InvalidResource, UnparseableBody
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.model.json import parse
 from fhir_server.model.reference import localise
 from fhir_server.validation import validate
+
+INLINE_BYTES = 262_144
+"""A larger body is read, checked and indexed in a thread, so that the event loop goes on answering others."""
+
+T = TypeVar("T")
+
+
+async def aside(request: Request, work: Callable[[], T]) -> T:
+    """The result of `work`, which costs processor time in proportion to the request's body and waits for nothing."""
+    return await asyncio.to_thread(work) if len(request.body) > INLINE_BYTES else work()
 
 
 def parsed(server: Server, request: Request) -> dict[str, Any]:

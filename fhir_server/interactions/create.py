@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import written
-from fhir_server.interactions.body import resource_of
+from fhir_server.interactions.body import aside, resource_of
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
@@ -12,13 +14,17 @@ from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
 from fhir_server.search.conditional import conditional_query
 from fhir_server.search.parse import TRANSPORT_PARAMETERS
-from fhir_server.storage.base import StoredVersion, Transaction
+from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 
 async def create(server: Server, request: Request, resource_type: str) -> Response:
     """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do."""
-    resource = resource_of(server, request, resource_type)
-    draft = prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
+
+    def read() -> tuple[dict[str, Any], Draft]:
+        resource = resource_of(server, request, resource_type)
+        return resource, prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
+
+    resource, draft = await aside(request, read)
     criteria = _criteria(request)
     condition = None
     if criteria is not None:

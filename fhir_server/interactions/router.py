@@ -8,7 +8,7 @@ from fhir_server import spec
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.binary import accept_content, is_content
-from fhir_server.interactions.body import parsed
+from fhir_server.interactions.body import aside, parsed
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
@@ -70,6 +70,13 @@ async def _system(server: Server, request: Request, parts: list[str]) -> Respons
 async def _bundle(server: Server, request: Request) -> Response:
     if request.in_bundle:
         raise MethodNotAllowed("A Bundle cannot be executed inside a Bundle.")
+    sent = await aside(request, lambda: _read_bundle(server, request))
+    execute = batch if sent["type"] == "batch" else transaction
+    return await execute(server, request, sent, dispatch)
+
+
+def _read_bundle(server: Server, request: Request) -> dict[str, Any]:
+    """The Bundle, checked as far as it is carried out whole or not at all."""
     sent = parsed(server, request)
     if sent.get("resourceType") != "Bundle" or sent.get("type") not in ("batch", "transaction"):
         raise FhirError(
@@ -79,9 +86,9 @@ async def _bundle(server: Server, request: Request) -> Response:
         )
     if sent["type"] == "batch":
         _validate_frame(sent)
-        return await batch(server, request, sent, dispatch)
-    validate(sent)
-    return await transaction(server, request, sent, dispatch)
+    else:
+        validate(sent)
+    return sent
 
 
 def _validate_frame(sent: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionConflict
 from fhir_server.interactions.answer import written
-from fhir_server.interactions.body import check_body_id, resource_of
+from fhir_server.interactions.body import aside, check_body_id, resource_of
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
@@ -20,9 +20,13 @@ from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 async def update(server: Server, request: Request, resource_type: str, logical_id: str) -> Response:
     """200 with the new version (or the current one when nothing changed), 201 when the id was new."""
-    resource = resource_of(server, request, resource_type)
-    check_body_id(resource, logical_id)
-    draft = prepare(resource, logical_id, time_zone=server.settings.time_zone)
+
+    def read() -> tuple[dict[str, Any], Draft]:
+        resource = resource_of(server, request, resource_type)
+        check_body_id(resource, logical_id)
+        return resource, prepare(resource, logical_id, time_zone=server.settings.time_zone)
+
+    resource, draft = await aside(request, read)
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
         await check_references(server, transaction, resource)
@@ -63,7 +67,7 @@ def _same(current: StoredVersion, draft: Draft) -> bool:
 
 async def conditional_update(server: Server, request: Request, resource_type: str) -> Response:
     """R4 http.html#cond-update: none matches: create (under the body's id when it has one); one: update it."""
-    resource = resource_of(server, request, resource_type)
+    resource = await aside(request, lambda: resource_of(server, request, resource_type))
     query = conditional_query(
         resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
     )

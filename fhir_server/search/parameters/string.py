@@ -48,6 +48,10 @@ def index(rows: IndexRows, p: int, text: str) -> None:
         rows.features += trigrams(p, value)
 
 
+MOST_FAMILY_PARTS = 16
+"""Parts of a family name that are found on their own; later ones only as part of the whole."""
+
+
 def index_name(rows: IndexRows, p: int, name: dict[str, Any]) -> None:
     """Every string of a HumanName; the parts of a family name on their own too."""
     _index_parts(rows, p, name, _NAME_PARTS)
@@ -59,7 +63,7 @@ def index_name(rows: IndexRows, p: int, name: dict[str, Any]) -> None:
 def index_family(rows: IndexRows, p: int, family: str) -> None:
     """A family name and each later part of it (R4 search.html#string: Carreno Quinones is found by Quinones)."""
     index(rows, p, family)
-    for part in _SEPARATORS.split(family)[1:]:
+    for part in _SEPARATORS.split(family, MOST_FAMILY_PARTS)[1:MOST_FAMILY_PARTS]:
         if part:
             index(rows, p, part)
 
