@@ -94,6 +94,11 @@ class InvalidSearch(FhirError):
     code = "invalid"
 
 
+def too_costly(diagnostics: str) -> InvalidSearch:
+    """A search over a fixed limit of this server: it is refused before it is tried."""
+    return InvalidSearch(diagnostics, code="too-costly")
+
+
 class BusinessRule(FhirError):
     status = 422
     code = "business-rule"

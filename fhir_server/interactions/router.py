@@ -59,7 +59,7 @@ async def _system(server: Server, request: Request, parts: list[str]) -> Respons
             raise _refuse(request, "POST")
         return await _bundle(server, request)
     if request.method != "GET":
-        raise _refuse(request, "GET")
+        raise _refuse(request, "GET, HEAD")
     if parts == ["metadata"]:
         return capabilities(server, request)
     if parts == ["_history"]:
@@ -117,7 +117,7 @@ async def _type(server: Server, request: Request, resource_type: str) -> Respons
             return await conditional_patch(server, request, resource_type)
         case "DELETE":
             return await conditional_delete(server, request, resource_type)
-    raise _refuse(request, "GET, POST, PUT, PATCH, DELETE")
+    raise _refuse(request, "GET, HEAD, POST, PUT, PATCH, DELETE")
 
 
 async def _instance(server: Server, request: Request, resource_type: str, rest: list[str]) -> Response:
@@ -128,7 +128,7 @@ async def _instance(server: Server, request: Request, resource_type: str, rest: 
             return await search(server, request, resource_type)
         case ["_history"]:
             if request.method != "GET":
-                raise _refuse(request, "GET")
+                raise _refuse(request, "GET, HEAD")
             return await history(server, request, resource_type)
         case [logical_id]:
             return await _one(server, request, resource_type, check_id(logical_id))
@@ -137,7 +137,7 @@ async def _instance(server: Server, request: Request, resource_type: str, rest: 
         case [logical_id, "_history", version_id] if request.method == "GET":
             return await vread(server, request, resource_type, check_id(logical_id), version_id)
         case [_, "_history"] | [_, "_history", _]:
-            raise _refuse(request, "GET")
+            raise _refuse(request, "GET, HEAD")
     raise ResourceNotFound(
         "There is nothing at this address; compartment searches are not supported yet.", code="not-supported"
     )
@@ -153,7 +153,7 @@ async def _one(server: Server, request: Request, resource_type: str, logical_id:
             return await patch(server, request, resource_type, logical_id)
         case "DELETE":
             return await delete(server, request, resource_type, logical_id)
-    raise _refuse(request, "GET, PUT, PATCH, DELETE")
+    raise _refuse(request, "GET, HEAD, PUT, PATCH, DELETE")
 
 
 async def _operation(server: Server, request: Request, parts: list[str]) -> Response:

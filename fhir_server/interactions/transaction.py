@@ -59,6 +59,7 @@ def _refuse_operations(entries: list[BundleEntry]) -> None:
             raise MethodNotAllowed(
                 "An operation cannot be part of a transaction: call it by itself or in a batch.",
                 expression=f"{entry.expression}.request.url",
+                headers={"Allow": "POST"},
             )
         if entry.request.method == "POST" and entry.request.path.endswith("/_search"):
             entry.request.method = "GET"

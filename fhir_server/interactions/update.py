@@ -50,7 +50,8 @@ async def put(
         raise VersionConflict(f"{draft.resource_type}/{draft.logical_id} exists already (If-None-Match: *).")
     if current is None and not own_id and not server.settings.client_ids:
         raise MethodNotAllowed(
-            "This server does not let clients choose ids (R4 http.html#upsert): create with POST.", code="not-supported"
+            "This server does not let clients choose ids (R4 http.html#upsert): create with POST.",
+            headers={"Allow": "GET, HEAD"},
         )
     if exists and current is not None and _same(current, draft):
         return 200, current

@@ -14,7 +14,7 @@ from fhir_server.observability.vocabulary import is_operation, is_parameter_word
 UNKNOWN = "unknown"
 _TYPE_INTERACTIONS = {"GET": "search-type", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _INSTANCE_INTERACTIONS = {"GET": "read", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": UNKNOWN}
-_SYSTEM_INTERACTIONS = {"GET": "search-system", "POST": "batch", "DELETE": "delete"}
+_SYSTEM_INTERACTIONS = {"GET": "search-system", "POST": "batch-or-transaction", "DELETE": "delete"}
 
 
 def route_of(method: str, path: str) -> tuple[str, str]:

@@ -39,7 +39,7 @@ async def words() -> None:
         ("PATCH", "Patient/p1", "patch", "PATCH Patient/{id}"),
         ("DELETE", "Patient/p1", "delete", "DELETE Patient/{id}"),
         ("GET", "metadata", "capabilities", "GET metadata"),
-        ("POST", "", "batch", "POST "),
+        ("POST", "", "batch-or-transaction", "POST "),
         ("GET", "Patient/p1/Observation", "search-compartment", "GET Patient/{id}/Observation"),
         ("GET", f"Patient/p1/${NAME}", "operation", "GET Patient/{id}/${operation}"),
         ("GET", NAME, "unknown", "GET {id}"),

@@ -267,4 +267,4 @@ class TestTypeAndSystemHistory:
     @pytest.mark.parametrize("path", ["_history", "Patient/_history", "Patient/1/_history", "Patient/1/_history/1"])
     async def test_is_only_read(self, client: Client, method: str, path: str) -> None:
         answer = await client.send(method, path, patient())
-        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
