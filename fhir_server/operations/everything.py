@@ -193,6 +193,8 @@ def _care_dates(call: OperationRequest, types: tuple[str, ...]) -> dict[str, tup
     start, end = _period(call, "start"), _period(call, "end")
     if start is None and end is None:
         return {}
+    if start is not None and end is not None and end[1] < start[0]:
+        raise InvalidSearch("Parameter end is before start.")
     low, high = start[0] if start else None, end[1] if end else None
     narrowed: dict[str, tuple[Predicate, ...]] = {}
     for name in types:

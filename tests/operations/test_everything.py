@@ -271,6 +271,8 @@ async def test_parameters_that_cannot_be_used_are_refused(operations: Operations
             await operations.get(PATH, query)
         assert refused.value.status == 400, query
         assert says in refused.value.issues[0].diagnostics, query
+    with pytest.raises(FhirError, match="end is before start"):
+        await operations.get(PATH, ("start", "2026-02-01"), ("end", "2026-01-31"))
 
 
 @pytest.mark.usefixtures("record")
