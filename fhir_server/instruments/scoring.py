@@ -110,7 +110,7 @@ def _missing(instrument: Instrument, answers: Answers, allow_unverified: bool) -
             continue
         if rule is None:
             why = "every item must be answered"
-        elif usable:
+        elif len(missing) > rule.at_most:
             why = f"at most {rule.at_most} may be missing and {len(missing)} are"
         else:
             why = "the rule for missing answers is known from memory only and not applied (FHIR_SCORE_UNVERIFIED)"

@@ -208,6 +208,16 @@ def test_in_progress_is_preliminary_and_amended_is_amended() -> None:
     assert scored("oks", response("oks", [4] * 12, status="amended")).results[0].status == "amended"
 
 
+@pytest.mark.parametrize("allow_unverified", [False, True])
+def test_more_missing_than_any_rule_allows_is_not_blamed_on_the_setting(allow_unverified: bool) -> None:
+    """The limit of the Oxford rule is two (questionnaires/oks/scoring.json); no setting lifts it."""
+    scoring = scored("oks", response("oks", [None] * 3 + [4] * 9), allow_unverified=allow_unverified)
+    assert scoring.results == ()
+    for issue in scoring.refused:
+        assert "at most 2 may be missing and 3 are" in issue.diagnostics
+        assert "FHIR_SCORE_UNVERIFIED" not in issue.diagnostics
+
+
 def test_neutral_labels_are_warned_of() -> None:
     (warning,) = scored("oks", response("oks", [4] * 12)).warnings
     assert (warning.severity, warning.expression) == ("warning", "QuestionnaireResponse.questionnaire")
