@@ -42,8 +42,8 @@ def blood_pressure(record: Record) -> Json:
     )
 
 
-def quantity(value: float, unit: str) -> Json:
-    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
+def quantity(value: float, code: str, unit: str = "") -> Json:
+    return {"value": value, "unit": unit or code, "system": UCUM, "code": code}
 
 
 def _measured(record: Record, measurement: Measurement) -> Json:

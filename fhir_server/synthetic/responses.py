@@ -30,6 +30,11 @@ class Instrument:
     def answers(self) -> str:
         return f"{CANONICAL_BASE}/CodeSystem/{self.key}-answer"
 
+    @property
+    def total(self) -> str:
+        """In the code system msk-score."""
+        return f"{self.key}.total"
+
 
 INSTRUMENTS = (
     Instrument("oks", "Oxford Knee Score", items=12, highest=4, typical=1.5, change=0.35),
@@ -73,11 +78,11 @@ def _score(record: Record, instrument: Instrument, response: Json, total: int, w
         basedOn=[reference(record.referral)],
         status="final",
         category=[coded(OBSERVATION_CATEGORY, "survey")],
-        code=concept(f"{CANONICAL_BASE}/CodeSystem/msk-score", f"{instrument.key}-total", f"{instrument.title} total"),
+        code=concept(f"{CANONICAL_BASE}/CodeSystem/msk-score", instrument.total, f"{instrument.title} total"),
         subject=record.about(),
         effectiveDateTime=when,
         issued=when,
         performer=[record.about()],
-        valueQuantity=quantity(total, "{score}"),
+        valueQuantity=quantity(total, "{score}", "score"),
         derivedFrom=[reference(response)],
     )

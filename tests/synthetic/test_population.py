@@ -94,3 +94,18 @@ def test_the_command_writes_ndjson():
     command = [sys.executable, "-m", "fhir_server.synthetic", "--seed", "7", "--resources", "40"]
     lines = subprocess.run(command, capture_output=True, check=True).stdout.splitlines()
     assert [json.loads(line) for line in lines] == list(generate(7, resources=40))
+
+
+def test_scores_are_coded_as_the_server_codes_its_own(resources, repository):
+    """The codes are those of the shipped CodeSystem; unit `score` is what $score writes (docs/api/operations)."""
+    shipped = json.loads((repository / "terminology" / "CodeSystem-msk-score.json").read_text())
+    displays = {concept["code"]: concept["display"] for concept in shipped["concept"]}
+    drawn = {}
+    for resource in resources:
+        for coding in resource.get("code", {}).get("coding", ()) if resource["resourceType"] == "Observation" else ():
+            if coding["system"] == shipped["url"]:
+                drawn[coding["code"]] = coding["display"]
+                quantity = resource["valueQuantity"]
+                assert (quantity["unit"], quantity["code"]) == ("score", "{score}")
+    assert set(drawn) == {"oks.total", "phq-9.total"}
+    assert drawn.items() <= displays.items()
