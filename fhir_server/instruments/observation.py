@@ -22,6 +22,9 @@ _FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
 _CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
 """Facts about the response that a course of scores is read by."""
 
+_ALERT_STATUS = {"in-progress": "preliminary", "amended": "amended"}
+"""By the status of the response, where it is not final: the answer itself is read, by no rule of any evidence."""
+
 
 def observations(scoring: Scoring, response: dict[str, Any]) -> list[dict[str, Any]]:
     """One Observation per score and one per alert raised, without ids."""
@@ -89,7 +92,7 @@ def _score_observation(instrument: Instrument, result: ScoreResult, response: di
 
 
 def _alert_observation(instrument: Instrument, raised: AlertResult, response: dict[str, Any]) -> dict[str, Any]:
-    status = "amended" if response["status"] == "amended" else "final"
+    status = _ALERT_STATUS.get(response["status"], "final")
     observation = _base(instrument, f"{instrument.id}.{raised.alert.name}", raised.alert.title, status, response)
     observation["valueInteger"] = int(raised.value)
     observation["interpretation"] = [{"coding": [{"system": _INTERPRETATION, "code": "POS", "display": "Positive"}]}]

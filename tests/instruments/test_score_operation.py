@@ -176,6 +176,18 @@ async def test_item_9_stores_an_alert_and_a_flag(server: Server) -> None:
     assert flag["extension"][0]["valueReference"] == {"reference": f"Observation/{alert['id']}"}
 
 
+@pytest.mark.parametrize(
+    ("response_status", "alert_status"),
+    [("in-progress", "preliminary"), ("completed", "final"), ("stopped", "final"), ("amended", "amended")],
+)
+async def test_an_alert_is_as_final_as_its_response(server: Server, response_status: str, alert_status: str) -> None:
+    """R4 observation-status: preliminary is an initial or interim observation, to be completed or verified."""
+    body = response("phq-9", [0] * 8 + [1], status=response_status)
+    observations, issues = parts(await call(server, None, body))
+    assert [observation["status"] for observation in observations] == [alert_status, alert_status]
+    assert "answered 1" in issues[0]["diagnostics"]
+
+
 async def test_the_alert_is_stored_when_the_score_is_refused(server: Server) -> None:
     await store(server, response("phq-9", [None] * 8 + [2]))
     refused = await refusal(server, "r-1", PERSIST)
