@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from fhir_server.errors import Issue
-from fhir_server.instruments.definition import AnswerKey, Exact, Instrument, Item
+from fhir_server.instruments.definition import TOP, AnswerKey, Exact, Instrument, Item, Place
 
 _DIGITS = 18
 """R4 datatypes.html#decimal: implementations need not keep more."""
@@ -30,7 +30,7 @@ class Answers:
 def read_answers(instrument: Instrument, response: dict[str, Any]) -> Answers:
     """Collect the item scores of `response`; an item that cannot be read becomes an issue, never a zero."""
     reader = _Reader(instrument)
-    reader.read_items(response, "QuestionnaireResponse")
+    reader.read_items(response, "QuestionnaireResponse", TOP)
     return reader.answers
 
 
@@ -50,13 +50,16 @@ class _Reader:
         self._seen: set[str] = set()
         self.answers = Answers()
 
-    def read_items(self, parent: dict[str, Any], expression: str) -> None:
-        """Every item below `parent`, depth first: items of groups and items of answers alike."""
+    def read_items(self, parent: dict[str, Any], expression: str, place: Place) -> None:
+        """Every item below `parent`, depth first; one that stands elsewhere than in the Questionnaire is read too.
+
+        It is refused, but an alert in it must not be missed.
+        """
         for index, item in enumerate(self._objects(parent, "item", expression)):
             path = f"{expression}.item[{index}]"
-            self._read_item(item, path)
+            self._read_item(item, path, place)
             if "item" in item:
-                self.read_items(item, path)
+                self.read_items(item, path, Place(str(item.get("linkId"))))
 
     def _objects(self, parent: dict[str, Any], name: str, expression: str) -> list[dict[str, Any]]:
         elements = parent.get(name, [])
@@ -68,7 +71,7 @@ class _Reader:
     def _refuse(self, code: str, diagnostics: str, expression: str) -> None:
         self.answers.issues.append(Issue(code, diagnostics, expression))
 
-    def _read_item(self, item: dict[str, Any], path: str) -> None:
+    def _read_item(self, item: dict[str, Any], path: str, place: Place) -> None:
         link_id = item.get("linkId")
         answers = self._objects(item, "answer", path)
         if not isinstance(link_id, str):
@@ -80,10 +83,14 @@ class _Reader:
             if link_id in self._seen:
                 self._refuse("duplicate", f"Item {link_id} occurs more than once: send it once.", path)
             self._seen.add(link_id)
-            self._read_answers(self._instrument.items[link_id], answers, path)
+            question = self._instrument.items[link_id]
+            if question.place != place:
+                text = f"Item {link_id} stands {place}; the Questionnaire asks it {question.place}."
+                self._refuse("structure", text, path)
+            self._read_answers(question, answers, path)
         for index, answer in enumerate(answers):
             if "item" in answer:
-                self.read_items(answer, f"{path}.answer[{index}]")
+                self.read_items(answer, f"{path}.answer[{index}]", Place(str(link_id), in_answer=True))
 
     def _read_answers(self, question: Item, answers: list[dict[str, Any]], path: str) -> None:
         if not question.options:

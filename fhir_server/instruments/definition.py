@@ -20,12 +20,30 @@ AnswerKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands in a response: below a group in its `item`, below a question in its answer's `item`."""
+
+    parent: str = ""
+    """linkId; empty at the top."""
+    in_answer: bool = False
+
+    def __str__(self) -> str:
+        if not self.parent:
+            return "at the top"
+        return f"in {'the answer of ' if self.in_answer else ''}{self.parent}"
+
+
+TOP = Place()
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A question of the Questionnaire with the item score of each answer it allows."""
 
     link_id: str
     options: dict[AnswerKey, Exact]
     """Empty for a question that is no part of any score."""
+    place: Place = TOP
 
     @property
     def takes_coding(self) -> bool:

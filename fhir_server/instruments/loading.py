@@ -16,6 +16,7 @@ from typing import Any
 
 from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.instruments.definition import (
+    TOP,
     Alert,
     AnswerKey,
     Band,
@@ -24,6 +25,7 @@ from fhir_server.instruments.definition import (
     Instrument,
     Item,
     MissingRule,
+    Place,
     Score,
 )
 
@@ -97,20 +99,22 @@ def _compile(
         algorithm=scoring["algorithm"],
         algorithm_version=scoring["version"],
         checksum=checksum,
-        items={item["linkId"]: _item(item) for item in _all_items(questionnaire["item"])},
+        items={item["linkId"]: _item(item, place) for item, place in _all_items(questionnaire["item"], TOP)},
         scores=tuple(_score(score) for score in scoring["scores"]),
         alerts=tuple(_alert(alert) for alert in scoring["alerts"]),
     )
 
 
-def _all_items(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _all_items(items: list[dict[str, Any]], place: Place) -> Iterator[tuple[dict[str, Any], Place]]:
+    """Every item with its place in a response (R4 questionnaireresponse.html)."""
     for item in items:
-        yield item
-        yield from _all_items(item.get("item", []))
+        yield item, place
+        yield from _all_items(item.get("item", []), Place(item["linkId"], in_answer=item.get("type") != "group"))
 
 
-def _item(item: dict[str, Any]) -> Item:
-    return Item(item["linkId"], dict(_option(item["linkId"], option) for option in item.get("answerOption", [])))
+def _item(item: dict[str, Any], place: Place) -> Item:
+    options = dict(_option(item["linkId"], option) for option in item.get("answerOption", []))
+    return Item(item["linkId"], options, place)
 
 
 def _option(link_id: str, option: dict[str, Any]) -> tuple[AnswerKey, Exact]:

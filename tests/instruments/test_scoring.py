@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.instruments.catalogue import shipped
+from fhir_server.instruments.definition import Instrument
+from fhir_server.instruments.loading import load_instrument
 from fhir_server.instruments.scoring import Scoring, round_half_up, score_response
-from tests.instruments.responses import BASE, INSTRUMENTS, golden, item, response
+from tests.instruments.responses import BASE, INSTRUMENTS, QUESTIONNAIRES, golden, item, response
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 CATALOGUE = shipped(BASE)
@@ -190,7 +194,85 @@ def test_an_item_the_questionnaire_does_not_have() -> None:
 def test_an_answer_hidden_in_an_answer_is_found() -> None:
     body = response("oks", [4] * 12)
     body["item"][0]["answer"][0]["item"] = [item("oks", "q2", 0)]
-    assert refused(body) == [("duplicate", "QuestionnaireResponse.item[1]")]
+    assert refused(body) == [
+        ("structure", "QuestionnaireResponse.item[0].answer[0].item[0]"),
+        ("duplicate", "QuestionnaireResponse.item[1]"),
+    ]
+
+
+def test_an_item_in_a_question_of_a_flat_questionnaire() -> None:
+    """R4 questionnaireresponse.html, item: answers are grouped as the questionnaire groups its questions."""
+    body = response("oks", [4] * 12)
+    body["item"][0]["item"] = [body["item"].pop(1)]
+    assert refused(body) == [("structure", "QuestionnaireResponse.item[0].item[0]")]
+
+
+def test_an_item_in_an_answer_of_a_flat_questionnaire() -> None:
+    body = response("oks", [4] * 12)
+    body["item"][0]["answer"][0]["item"] = [body["item"].pop(1)]
+    assert refused(body) == [("structure", "QuestionnaireResponse.item[0].answer[0].item[0]")]
+
+
+def test_an_item_in_a_group_the_questionnaire_does_not_have() -> None:
+    body = response("oks", [4] * 12)
+    body["item"] = [{"linkId": "all", "item": body["item"]}]
+    assert refused(body)[0] == ("not-found", "QuestionnaireResponse.item[0].linkId")
+    assert refused(body)[1:] == [("structure", f"QuestionnaireResponse.item[0].item[{n}]") for n in range(12)]
+
+
+def test_item_9_warns_where_it_does_not_belong() -> None:
+    body = response("phq-9", [0] * 8 + [1])
+    body["item"][0]["item"] = [body["item"].pop()]
+    scoring = scored("phq-9", body)
+    assert [str(raised.value) for raised in scoring.alerts] == ["1"]
+    assert [issue.code for issue in scoring.refused] == ["structure"]
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> Instrument:
+    """The Oxford Knee Score with q2 to q12 in a group, and q3 asked below q2."""
+    folder = tmp_path_factory.mktemp("nested") / "oks"
+    shutil.copytree(QUESTIONNAIRES / "oks", folder)
+    questionnaire = json.loads((folder / "questionnaire.json").read_text())
+    first, second, third, *others = questionnaire["item"]
+    group = {"linkId": "g", "type": "group", "item": [{**second, "item": [third]}, *others]}
+    questionnaire["item"] = [first, group]
+    (folder / "questionnaire.json").write_text(json.dumps(questionnaire))
+    return load_instrument(folder, BASE)
+
+
+def grouped(below: str) -> dict[str, Any]:
+    """Answers to `nested`; `below` says where q3 stands below q2: in its answer or in the item."""
+    body = response("oks", [4] * 12)
+    first, second, third, *others = body["item"]
+    (second["answer"][0] if below == "answer" else second)["item"] = [third]
+    body["item"] = [first, {"linkId": "g", "item": [second, *others]}]
+    return body
+
+
+def test_items_where_the_questionnaire_nests_them(nested: Instrument) -> None:
+    """R4 questionnaireresponse.html: below a group in item.item, below a question in item.answer.item."""
+    scoring = score_response(nested, grouped("answer"), now=NOW)
+    assert scoring.refused == ()
+    assert scoring.results[0].value == 48
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (grouped("item"), ["item[1].item[0].item[0]"]),
+        (response("oks", [4] * 12), [f"item[{number}]" for number in range(1, 12)]),
+    ],
+    ids=["below the question, not its answer", "flat"],
+)
+def test_items_elsewhere_than_the_questionnaire_nests_them(
+    nested: Instrument, body: dict[str, Any], where: list[str]
+) -> None:
+    scoring = score_response(nested, body, now=NOW)
+    assert scoring.results == ()
+    assert [(issue.code, issue.expression) for issue in scoring.refused] == [
+        ("structure", f"QuestionnaireResponse.{place}") for place in where
+    ]
 
 
 @pytest.mark.parametrize("items", ["q1", [None], [[]], {"linkId": "q1"}])
