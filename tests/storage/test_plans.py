@@ -64,6 +64,13 @@ SEARCHES: dict[str, tuple[str | tuple[Scope, q.Query], str, str]] = {
     "two codes and date": ("Observation?code=c3,c4&date=ge2020", "number_search", "p v k"),
     "identifier": ("Observation?identifier=urn:lab|lab-5", "text_search", "p v"),
     "identifier without a system": ("Patient?identifier=mrn-5", "text_search", "p v"),
+    "many identifiers": (
+        "Observation?identifier=" + ",".join(f"urn:lab|lab-{n}" for n in range(100)), "text_search", "p v"
+    ),
+    "many ids": ("Observation?_id=" + ",".join(f"o{n}" for n in range(100)), "version_rid", "rid"),
+    "many patients and a code": (
+        "Observation?code=c3&patient=" + ",".join(f"p{n}" for n in range(100)), "number_search", "p v"
+    ),
     "name prefix": ("Patient?name=family11", "text_search", "p v"),
     "family and birth date": ("Patient?family=family11&birthdate=1950", "text_search", "p v"),
     "few of a number": ("Observation?value-quantity=gt2690", "number_search", "p v"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from fhir_server.errors import Overloaded, StorageFull, TooCostly
+from fhir_server.errors import Overloaded, StorageFull, TooCostly, too_costly
+from fhir_server.storage.sql.dialect import TOO_LONG
 
 CONNECT_SECONDS = 5.0
 STATEMENT_CACHE = 1000
@@ -40,10 +41,15 @@ async def connect(url: str, *, seconds: float | None = None) -> asyncpg.Connecti
         raise translate(error) from error
 
 
+LIMITS = (asyncpg.StatementTooComplexError, asyncpg.TooManyColumnsError, asyncpg.TooManyArgumentsError)
+
+
 def translate(error: BaseException) -> Exception:
     """A driver's error as the caller should see it."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return TooCostly("This search takes too long: narrow it, for example by patient, code or date.")
+    if isinstance(error, LIMITS) or "query arguments cannot exceed" in str(error):
+        return too_costly(TOO_LONG)
     if isinstance(error, asyncpg.DiskFullError):
         return StorageFull("The database's disk is full: nothing was written.")
     away = (

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
+
+from fhir_server.model.json import encode
+
+LONG_LIST = 32
+"""Longer lists go to SQLite as one JSON array: a statement of thousands of markers takes seconds to prepare."""
+
+TOO_LONG = "The request makes a statement too long for the database: use fewer parameters, values and sort keys."
+
+_MARKER = re.compile(r"\?(\d+)")
 
 
 class Statement:
@@ -20,6 +30,14 @@ class Statement:
         self.parameters.append(value)
         return f"{'$' if self.postgresql else '?'}{len(self.parameters)}"
 
+    def finished(self, sql: str) -> tuple[str, list[Any]]:
+        """The whole statement and its parameters. SQLite, which looks numbered markers up one by one, gets plain ones
+        with the parameters in the order of the text: preparing stays linear."""
+        if self.postgresql:
+            return sql, self.parameters
+        order = [int(number) - 1 for number in _MARKER.findall(sql)]
+        return _MARKER.sub("?", sql), [self.parameters[n] for n in order]
+
     def one_of(self, column: str, values: Iterable[Any], pg_type: str = "bigint") -> str:
         """`column` equals one of `values`; on PostgreSQL one array parameter, so that the text stays the same."""
         values = list(values)
@@ -27,6 +45,8 @@ class Statement:
             return f"{column} = {self.bind(values[0])}"
         if self.postgresql:
             return f"{column} = ANY({self.bind(values)}::{pg_type}[])"
+        if len(values) > LONG_LIST:
+            return f"{column} IN (SELECT e.value FROM json_each({self.bind(encode(values).decode())}) e)"
         return f"{column} IN ({', '.join(self.bind(value) for value in values)})"
 
     def exists(self, inner: str) -> str:

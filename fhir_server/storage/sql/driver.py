@@ -87,4 +87,4 @@ def range_probe(query: q.Query, postgresql: bool) -> tuple[str, list[object]] | 
     statement = Statement(postgresql)
     where = row_condition(ranges[0], statement, query.resource_type, "n")
     rows = f"SELECT 1 FROM {Driver(RANGE, ranges[0]).table} n WHERE {where} LIMIT {NARROW_ROWS}"
-    return f"SELECT count(*) FROM ({rows}) counted", statement.parameters
+    return statement.finished(f"SELECT count(*) FROM ({rows}) counted")

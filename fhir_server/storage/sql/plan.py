@@ -55,20 +55,20 @@ class Plan:
             f"SELECT {VERSION_COLUMNS}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
             f" JOIN version ver ON ver.seq = q.seq ORDER BY {ordering}"
         )
-        return sql, self._statement.parameters
+        return self._statement.finished(sql)
 
     def total(self) -> tuple[str, list[object]]:
         """The number of matches. A broad count subtracts the few superseded versions: no probe for each row."""
         self._statement = statement = Statement(self._postgresql)
         snapshot = self.query.snapshot
         if self.driver.rank == SELECTIVE:
-            return f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq', self._visible())}) q", statement.parameters
+            return statement.finished(f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq', self._visible())}) q")
         until = "" if snapshot is None else f" AND n.seq <= {statement.bind(snapshot)}"
         found = self._rows(self.driver, "n.seq", until)
         gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type(dated=False)
         gone += "" if snapshot is None else f" AND n.next_seq <= {statement.bind(snapshot)}"
         gone += self._probes(None, dated=False)
-        return f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})", statement.parameters
+        return statement.finished(f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})")
 
     # -- conditions ------------------------------------------------------------------------------------------
 

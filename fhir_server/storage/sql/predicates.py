@@ -42,7 +42,14 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
 _EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
 
 
+CHAIN = 100
+"""Longer chains of OR and AND are taken in halves: SQLite refuses expressions deeper than 1,000."""
+
+
 def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, dated: bool) -> str:
+    if len(parts) > CHAIN:
+        halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+        return f"({word.join(_joined(word, half, statement, resource_type, dated) for half in halves)})"
     return f"({word.join(condition(part, statement, resource_type, dated=dated) for part in parts)})"
 
 

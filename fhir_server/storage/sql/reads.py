@@ -113,7 +113,7 @@ async def _resolve_codes(session: Session, query: q.Query) -> q.Query:
         if isinstance(predicate, q.TokenCode):
             statement = Statement(session.postgresql)
             where = statement.one_of("t.code", predicate.codes, "text")
-            rows = await session.fetch(f"SELECT t.v FROM token t WHERE {where}", statement.parameters)
+            rows = await session.fetch(*statement.finished(f"SELECT t.v FROM token t WHERE {where}"))
             predicates.append(q.NumberIn(predicate.p, tuple(row[0] for row in rows) or NO_TOKEN))
         else:
             predicates.append(predicate)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from fhir_server.errors import FhirError, Overloaded
+from fhir_server.errors import Overloaded, StorageFull
 from fhir_server.storage.base import Transaction
 from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.transaction import SqlTransaction
@@ -111,7 +111,7 @@ class GroupWriter:
     async def _settle_failed(self, group: list[_Member], error: Exception) -> None:
         """The database refused the group: whoever caused it fails alone, so each is tried by itself."""
         failure = self._engine.translate(error) if isinstance(error, self._engine.errors) else error
-        if len(group) > 1 and not isinstance(failure, FhirError):
+        if len(group) > 1 and not isinstance(failure, (Overloaded, StorageFull)):
             for member in group:
                 await self._commit([member])
             return

@@ -11,10 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fhir_server.errors import FhirError, Overloaded, StorageFull, TooCostly
+from fhir_server.errors import FhirError, Overloaded, StorageFull, TooCostly, too_costly
+from fhir_server.storage.sql.dialect import TOO_LONG
 
 CHECK_EVERY = 4_000
 """Virtual machine steps between two looks at the budget: some 0.2 ms."""
+
+INLINE_CHARACTERS = 10_000
+"""A longer statement goes to a thread at once: the budget does not count while it is prepared."""
 
 INLINE_SECONDS = 0.002
 """A read that takes longer leaves the event loop and starts again in a thread."""
@@ -42,9 +46,15 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = READER_CA
     return connection
 
 
+LIMITS = ("too large", "too many", "stack overflow", "too big", "at most")
+"""In SQLite's own words: an expression, a list of variables or columns, a parse, a text or a join over its limit."""
+
+
 def translate(error: BaseException) -> Exception:
     """A driver's error as the caller should see it."""
     text = str(error)
+    if any(limit in text for limit in LIMITS):
+        return too_costly(TOO_LONG)
     if "full" in text or "disk I/O error" in text:
         return StorageFull("The server's disk is full or failing: nothing was written.")
     if "locked" in text or "busy" in text:
@@ -74,12 +84,13 @@ class SqliteSession:
         return connection
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        self._deadline = time.monotonic() + INLINE_SECONDS
-        try:
-            return self._inline.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise translate(error) from error
+        if len(sql) <= INLINE_CHARACTERS:
+            self._deadline = time.monotonic() + INLINE_SECONDS
+            try:
+                return self._inline.execute(sql, parameters).fetchall()
+            except sqlite3.Error as error:
+                if "interrupted" not in str(error):
+                    raise translate(error) from error
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch_beside, sql, parameters)
 
     def _fetch_beside(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -88,7 +99,7 @@ class SqliteSession:
         connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_EVERY * 10)
         try:
             return connection.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if "interrupted" in str(error):
                 raise TooCostly(
                     f"The search takes over {self._seconds:g} s: narrow it, for example by patient, code or date."
