@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fhir_server.errors import InvalidSearch
+from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.definitions import definitions
 from fhir_server.search.matching import split
 from fhir_server.search.request import Criterion, Ignored, SearchRequest, SortRule
@@ -12,6 +12,13 @@ from fhir_server.search.sorting import is_sortable
 
 TRANSPORT_PARAMETERS = frozenset(("_format", "_pretty", "_cursor"))
 """Parameters of the exchange that are neither criteria nor part of the request."""
+
+MOST_CRITERIA = 50
+"""Most parameters that must all hold."""
+MOST_VALUES = 1000
+"""Most values of all parameters together."""
+MOST_SORT_KEYS = 8
+"""Most different keys of `_sort`: each costs a look-up for every match."""
 
 _NOT_SUPPORTED = {
     "_has": "reverse chaining",
@@ -50,6 +57,7 @@ class _Parser:
         self._strict = strict
         self._known = definitions(resource_type)
         self._criteria: list[Criterion] = []
+        self._values = 0
         self._sort: list[SortRule] = []
         self._count: int | None = None
         self._total = "none"
@@ -83,6 +91,15 @@ class _Parser:
         if not value or not values:
             self._ignore(code, f"'{code}' has no value.")
             return
+        self._values += len(values)
+        if len(self._criteria) == MOST_CRITERIA:
+            raise too_costly(
+                f"A search takes at most {MOST_CRITERIA} parameters: give alternatives as one, separated by commas."
+            )
+        if self._values > MOST_VALUES:
+            raise too_costly(
+                f"A search takes at most {MOST_VALUES} values in all, '{code}' goes over that: send several searches."
+            )
         self._criteria.append(Criterion(code, values))
         self._used.append((code, value))
 
@@ -138,9 +155,15 @@ class _Parser:
 
     def _add_sort(self, value: str) -> str:
         honoured = []
+        known = {rule.code for rule in self._sort}
         for rule in value.split(","):
             code = rule.removeprefix("-")
+            if code in known:
+                continue  # what is in order by it already stays as it is
             if is_sortable(self._resource_type, code):
+                if len(self._sort) == MOST_SORT_KEYS:
+                    raise too_costly(f"_sort takes at most {MOST_SORT_KEYS} different keys.")
+                known.add(code)
                 self._sort.append(SortRule(code, rule.startswith("-")))
                 honoured.append(rule)
             else:

@@ -239,6 +239,68 @@ class TestParameters:
         assert (await client.get(f"Basic?_id={name}&_lastUpdated=gt{updated}")).ids == []
 
 
+def values(count: int, form: str) -> str:
+    return ",".join(form.format(n) for n in range(count))
+
+
+class TestLimits:
+    """The most that a search may ask for is answered (docs/spec-clarifications/search.md, search-14)."""
+
+    @pytest.mark.parametrize(("resource_type", "pairs"), [
+        ("Patient", [("identifier", values(1000, "v{}"))]),
+        ("Patient", [("identifier", values(20, "v{}"))] * 50),
+        ("Observation", [("code", values(1000, "c{}"))]),
+        ("Observation", [("subject", values(1000, "s{}"))]),
+        ("Patient", [("name", values(300, "n{}"))]),
+        ("Patient", [("birthdate", values(150, "ne1{:03}"))]),
+        ("Observation", [("value-quantity", values(300, "{}"))]),
+        ("Observation", [("combo-code-value-quantity", values(37, "c{}$5||mg"))]),
+        ("Location", [("near", values(150, "1|{}"))]),
+        ("Patient", [("_sort", "_id,_lastUpdated,birthdate,name,family,given,email,phone")]),
+    ])  # fmt: skip
+    async def test_the_most_is_answered(self, client: Client, resource_type: str, pairs: list[tuple[str, str]]) -> None:
+        answer = await client.send("POST", f"{resource_type}/_search", query=[*pairs, ("_total", "accurate")])
+        assert answer.status == 200, answer.body
+
+    @pytest.mark.parametrize(("resource_type", "pairs"), [
+        ("Patient", [("name", values(987, "n{}"))]),
+        ("Patient", [("birthdate", values(1000, "1{:03}"))]),
+        ("Observation", [("value-quantity", values(1000, "{}"))]),
+        ("Observation", [("code-value-quantity", values(1000, "c{}$5"))]),
+        ("Location", [("near", values(1000, "1|1|{}"))]),
+        ("Patient", [("identifier", "v")] * 1000),
+        ("Patient", [("identifier", values(1000, "v{}"))] * 70),
+    ])  # fmt: skip
+    async def test_more_is_refused_with_what_to_do(
+        self, client: Client, resource_type: str, pairs: list[tuple[str, str]]
+    ) -> None:
+        answer = await client.send("POST", f"{resource_type}/_search", query=pairs)
+        assert (answer.status, answer.issue["code"]) == (400, "too-costly")
+        assert pairs[0][0] in answer.issue["diagnostics"] or "one, separated by commas" in answer.issue["diagnostics"]
+
+    async def test_many_sort_keys_that_are_one(self, client: Client, name: str) -> None:
+        ids = await family(client, name, 3)
+        answer = await client.send("GET", f"Patient?family={name}", query=[("_sort", "-birthdate," * 1600 + "_id")])
+        assert answer.ids == ids[::-1]
+
+    async def test_a_long_list_finds_what_a_short_one_does(self, client: Client, name: str) -> None:
+        """R4 search.html#combining: values with commas are alternatives, however many."""
+        texts = ['quo"te', "back\\slash", "Łódź", "\U0001f9b4"]
+        for n, text in enumerate(texts):
+            coding = {"system": "urn:x:codes", "code": f"{name}-{n}"}
+            await client.stored(numbered(f"{name}{text}", f"{name}-{n}", maritalStatus={"coding": [coding]}))
+        others = [f"other{n}" for n in range(200)]
+        escaped = [f"{name}{text}".replace("\\", "\\\\") for text in texts]
+        found = [f"{name}-{n}" for n in range(4)]
+        for query in (
+            [("identifier", ",".join([*others, *escaped]))],
+            [("_id", ",".join([*others, *found]))],
+            [("_id", ",".join(found)), ("identifier", ",".join([*others, *escaped]))],
+        ):
+            answer = await client.send("GET", "Patient", query=[*query, ("_total", "accurate"), ("_sort", "_id")])
+            assert (answer.ids, answer.resource["total"]) == (found, 4)
+
+
 class TestElsewhere:
     async def test_what_is_not_a_type(self, client: Client) -> None:
         for path in ("Pet", "patient", "Patient/1/Observation"):

@@ -103,7 +103,6 @@ def test_what_would_change_the_matches_is_refused_and_never_ignored(name: str, s
         ("code-value-quantity", "8480-6$"),
         ("code-value-quantity", "http://loinc.org|$5"),
         ("code-value-quantity", "a$1$2"),
-        ("code", ",".join(map(str, range(1001)))),
     ],
 )
 def test_a_value_that_cannot_be_read_is_a_400_that_names_the_parameter(name: str, value: str) -> None:
@@ -135,6 +134,31 @@ def test_count_is_kept_bounded_and_zero_asks_for_the_total() -> None:
     assert compiled("Patient", ("_summary", "count")) == nothing
     assert compiled("Patient", ("_total", "accurate")).total
     assert not compiled("Patient", ("_total", "none")).total
+
+
+@pytest.mark.parametrize(("resource_type", "pairs"), [
+    ("Patient", [("identifier", ",".join(map(str, range(1001))))]),
+    ("Patient", [("identifier", ",".join(map(str, range(501)))), ("_id", ",".join(map(str, range(500))))]),
+    ("Patient", [("identifier", str(n)) for n in range(51)]),
+    ("Patient", [("name", ",".join(f"n{n}" for n in range(301)))]),
+    ("Patient", [("birthdate", ",".join(f"ne{n}" for n in range(1900, 2051)))]),
+    ("Observation", [("value-quantity", ",".join(f"{n}||mg" for n in range(301)))]),
+    ("Observation", [("code-value-quantity", ",".join(f"c{n}$5" for n in range(301)))]),
+    ("Observation", [("focus", ",".join(f"f{n}" for n in range(1000)))]),
+    ("Location", [("near", ",".join(f"1|{n / 2}" for n in range(301)))]),
+    ("Patient", [("_sort", "_id,_lastUpdated,birthdate,name,family,given,email,phone,address")]),
+])  # fmt: skip
+def test_a_search_over_a_limit_is_refused_before_it_is_tried(resource_type: str, pairs: list[tuple[str, str]]) -> None:
+    """docs/spec-clarifications/search.md, search-14."""
+    with pytest.raises(InvalidSearch) as refusal:
+        compiled(resource_type, *pairs)
+    assert (refusal.value.status, refusal.value.issues[0].code) == (400, "too-costly")
+
+
+def test_a_key_that_sorts_already_is_dropped() -> None:
+    request = parse_search("Patient", [("_sort", ",".join(["name", "-_id", "-name", "_id"] * 500))], strict=True)
+    assert request.sort == (SortRule("name", False), SortRule("_id", True))
+    assert request.used == (("_sort", "name,-_id"),)
 
 
 def test_sort_rules_keep_their_priority() -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server import spec
+from fhir_server.errors import too_costly
 from fhir_server.model.identity import rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
@@ -15,6 +16,8 @@ from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, Index
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+MOST_TARGETS = 20_000
+"""Most resources that the values of one parameter may mean: a bare id is one of each of its target types."""
 _NOBODY = rid("", "")
 """No resource has this rid: what a value asks for that no row of the parameter can hold."""
 
@@ -78,6 +81,8 @@ def match(definition: Definition, values: tuple[str, ...], matching: Matching) -
         for value in values:
             found, urls = _targets(definition, source, unescape(value), matching.base_url)
             rids += found
+            if len(rids) > MOST_TARGETS:
+                raise too_costly(f"'{definition.code}' has too many bare ids: write Type/id, or send several searches.")
             parts += [TextIn(source.p + VARIANT_EXTERNAL, (cut(url),), w) for url, w in urls]
         if rids:
             parts.append(NumberIn(source.p, tuple(rids)))
