@@ -54,11 +54,6 @@ class Definition:
             return "system" in self.levels
         return resource_type in self.resource_types or "Resource" in self.resource_types
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """R4 operations.html#request: POST always, GET only when nothing changes."""
-        return ("POST",) if self.affects_state else ("GET", "POST")
-
     def body_parameter(self, resource_type: str) -> InParameter | None:
         """The parameter a bare resource in the body stands for: the only one that takes a resource."""
         takers = [parameter for parameter in self.parameters.values() if parameter.takes(resource_type)]

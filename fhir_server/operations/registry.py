@@ -26,11 +26,18 @@ class Operation:
     handler: Handler
     versioned: bool = False
     """May also be called on one version of a resource ([type]/[id]/_history/[vid]/$code)."""
+    also_get: bool = False
+    """GET is answered although the operation can change state: the handler refuses a GET that would."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """R4 operations.html#request: POST always, GET when nothing changes."""
+        return ("POST",) if self.definition.affects_state and not self.also_get else ("GET", "POST")
 
 
-def operation(definition_file: str, handler: Handler, *, versioned: bool = False) -> Operation:
+def operation(definition_file: str, handler: Handler, *, versioned: bool = False, also_get: bool = False) -> Operation:
     """The operation that `profiles/<definition_file>` defines."""
-    return Operation(load(definition_file), handler, versioned)
+    return Operation(load(definition_file), handler, versioned, also_get)
 
 
 class OperationRegistry:
@@ -67,8 +74,8 @@ class OperationRegistry:
         """
         known = self._find(level, resource_type, version_id, code)
         definition = known.definition
-        if request.method not in definition.methods:
-            raise _wrong_method(definition, request.method)
+        if request.method not in known.methods:
+            raise _wrong_method(known, request.method)
         parameters = read_parameters(definition, request, server.settings.max_json_depth)
         return await known.handler(
             OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)
@@ -100,9 +107,9 @@ def _unknown(
     )
 
 
-def _wrong_method(definition: Definition, method: str) -> MethodNotAllowed:
-    allowed = ", ".join(definition.methods)
-    reason = " because it changes state" if definition.affects_state else ""
+def _wrong_method(known: Operation, method: str) -> MethodNotAllowed:
+    allowed = ", ".join(known.methods)
+    reason = "" if "GET" in known.methods else " because it changes state"
     return MethodNotAllowed(
-        f"${definition.code} cannot be called with {method}{reason}. Use {allowed}.", headers={"Allow": allowed}
+        f"${known.definition.code} cannot be called with {method}{reason}. Use {allowed}.", headers={"Allow": allowed}
     )

@@ -13,7 +13,7 @@ from fhir_server.operations.validate import validate
 OPERATIONS = (
     operation("OperationDefinition-Patient-everything.json", everything),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
-    operation("OperationDefinition-QuestionnaireResponse-score.json", score),
+    operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
     operation("OperationDefinition-Resource-meta.json", meta, versioned=True),
     operation("OperationDefinition-Resource-meta-add.json", meta_add),
     operation("OperationDefinition-Resource-meta-delete.json", meta_delete),

@@ -11,8 +11,8 @@ from fhir_server.errors import FhirError
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode, parse
-from fhir_server.operations.registry import OperationRegistry, operation
-from fhir_server.operations.score import score
+from fhir_server.operations.registry import OperationRegistry
+from fhir_server.operations.served import OPERATIONS
 from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import Query
 from fhir_server.storage.scope import ALL
@@ -20,7 +20,7 @@ from fhir_server.validation import validate
 from tests.instruments.responses import BASE, response
 
 BASE_URL = "http://test.example/fhir"
-REGISTRY = OperationRegistry((operation("OperationDefinition-QuestionnaireResponse-score.json", score),))
+REGISTRY = OperationRegistry(known for known in OPERATIONS if known.definition.code == "score")
 PERSIST = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}
 
 
@@ -213,6 +213,17 @@ async def test_a_response_in_error_stores_nothing(server: Server) -> None:
     await store(server, response("phq-9", [0] * 8 + [1], status="entered-in-error"))
     assert (await refusal(server, "r-1", PERSIST)).status == 422
     assert await all_of(server, "Observation") == await all_of(server, "Flag") == []
+
+
+def test_the_definition_says_that_state_is_affected() -> None:
+    """R4 OperationDefinition.affectsState: whether the operation affects state; persist does."""
+    (score,) = (known for known in OPERATIONS if known.definition.code == "score")
+    assert score.definition.affects_state
+
+
+async def test_a_method_that_is_neither_get_nor_post(server: Server) -> None:
+    refused = await refusal(server, "r-1", method="PUT")
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
 
 
 async def test_get_never_stores(server: Server) -> None:
