@@ -13,10 +13,9 @@ from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.pathways.definition import Pathway, Step, Window
+from fhir_server.pathways.supported import COLLECT_WITH, activity_issues, takes_priority
 
 SDC = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
-COLLECT_WITH = "http://hl7.org/fhir/uv/cpg/StructureDefinition/cpg-collectWith"
-"""Clinical Practice Guidelines: the Questionnaire an ActivityDefinition collects information with."""
 
 RECEIVED = "received"
 """The anchor nothing can come before."""
@@ -52,8 +51,9 @@ class AppliedPlan:
 def apply_pathway(pathway: Pathway, activities: dict[str, dict[str, Any]], context: Context) -> AppliedPlan:
     """Make the plan; `activities` are the ActivityDefinitions by canonical.
 
-    Raises BusinessRule (422) naming every action whose ActivityDefinition is missing or of another kind, and an
-    anchor that the pathway does not have or that lies before the referral.
+    Raises BusinessRule (422) naming every action whose ActivityDefinition is missing or of another kind, every
+    element of one that is not carried out, and an anchor that the pathway does not have or that lies before the
+    referral.
     """
     _check_anchors(pathway, context.anchors)
     _check_activities(pathway, activities)
@@ -75,7 +75,7 @@ def _check_anchors(pathway: Pathway, anchors: dict[str, date]) -> None:
 
 
 def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -> None:
-    issues = []
+    issues: list[Issue] = []
     for step in pathway.steps:
         expression = f"{step.expression}.definitionCanonical"
         if step.activity not in activities:
@@ -85,6 +85,12 @@ def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -
             issues.append(
                 Issue("not-supported", f"{step.activity} is not of a kind that can be a step ({allowed}).", expression)
             )
+        elif step.priority and not takes_priority(activities[step.activity]["kind"]):
+            text = "An appointment has no priority of this kind: leave it out."
+            issues.append(Issue("not-supported", text, f"{step.expression}.priority"))
+    for canonical in dict.fromkeys(step.activity for step in pathway.steps):
+        if activities.get(canonical, {}).get("kind") in _BUILDERS:
+            issues += activity_issues(activities[canonical], canonical)
     if issues:
         raise BusinessRule("The plan cannot be applied as it stands.", issues=issues)
 
@@ -140,8 +146,11 @@ def _task(
         task["statusReason"] = {
             "coding": [{"system": f"{context.canonical_base}/CodeSystem/msk-step-reason", "code": reason}]
         }
-    task["intent"] = "plan"
-    task["code"] = _task_code(activity)
+    task["intent"] = activity.get("intent", "plan")
+    _prioritise(task, step, activity)
+    code = _task_code(activity)
+    if code:
+        task["code"] = code
     task["description"] = step.title
     task["for"] = {"reference": context.subject}
     _refer(task, "encounter", context.encounter)
@@ -221,7 +230,10 @@ def _service_request(
     request["instantiatesCanonical"] = [step.activity]
     request["basedOn"] = [{"reference": plan}]
     request["status"] = "active" if window and window.start <= context.now.date() else "draft"
-    request["intent"] = "plan"
+    request["intent"] = activity.get("intent", "plan")
+    _prioritise(request, step, activity)
+    if activity.get("doNotPerform"):
+        request["doNotPerform"] = True
     if "code" in activity:
         request["code"] = activity["code"]
     request["subject"] = {"reference": context.subject}
@@ -235,6 +247,13 @@ def _service_request(
 _Builder = Callable[[dict[str, Any], Step, dict[str, Any], Window | None, str, Context], None]
 _BUILDERS: dict[str, _Builder] = {"Task": _task, "Appointment": _appointment, "ServiceRequest": _service_request}
 """By ActivityDefinition.kind: what R4 lets CarePlan.activity.reference refer to, and the pathways need."""
+
+
+def _prioritise(resource: dict[str, Any], step: Step, activity: dict[str, Any]) -> None:
+    """The action's priority comes before its activity's."""
+    priority = step.priority or activity.get("priority")
+    if priority:
+        resource["priority"] = priority
 
 
 def _is_for_patient(activity: dict[str, Any]) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from fhir_server.errors import BusinessRule
+from fhir_server.errors import BusinessRule, Issue
+from fhir_server.pathways.supported import action_issues, plan_issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Step:
     """None: a step that is not dated."""
     extensions: list[dict[str, Any]]
     """What the step's resource keeps of the action: anchor, window, time-point."""
+    priority: str | None
     expression: str
     """FHIRPath to the action."""
 
@@ -65,8 +67,8 @@ class Pathway:
 def read_pathway(plan: dict[str, Any], canonical_base: str) -> Pathway:
     """The steps of a stored PlanDefinition.
 
-    Raises BusinessRule (422) for a plan that is not active, and for what would be done wrongly if it were
-    ignored: conditions, nested actions, actions without an ActivityDefinition.
+    Raises BusinessRule (422) for a plan that is not active, for every element that is not carried out, and for
+    actions without an ActivityDefinition.
     """
     if plan.get("status") != "active":
         raise BusinessRule(
@@ -77,23 +79,23 @@ def read_pathway(plan: dict[str, Any], canonical_base: str) -> Pathway:
             "The plan needs a url and a version, so that the CarePlan can say what it was made from.",
             expression="PlanDefinition.url",
         )
-    steps = tuple(
-        _step(action, f"PlanDefinition.action[{index}]", canonical_base)
-        for index, action in enumerate(plan.get("action", []))
-    )
+    actions = {f"PlanDefinition.action[{index}]": action for index, action in enumerate(plan.get("action", []))}
+    _refuse_unsupported(plan, actions)
+    steps = tuple(_step(action, expression, canonical_base) for expression, action in actions.items())
     if not steps:
         raise BusinessRule("The plan has no actions: there is nothing to apply.", expression="PlanDefinition.action")
     return Pathway(f"{plan['url']}|{plan['version']}", plan.get("title", plan["url"]), steps)
 
 
+def _refuse_unsupported(plan: dict[str, Any], actions: dict[str, dict[str, Any]]) -> None:
+    issues: list[Issue] = plan_issues(plan)
+    for expression, action in actions.items():
+        issues += action_issues(action, expression)
+    if issues:
+        raise BusinessRule("The plan has parts that are not carried out.", issues=issues)
+
+
 def _step(action: dict[str, Any], expression: str, canonical_base: str) -> Step:
-    for element in ("condition", "action", "dynamicValue", "relatedAction", "trigger", "input"):
-        if element in action:
-            raise BusinessRule(
-                f"{element} is not carried out by this server, and leaving it out would change the plan.",
-                code="not-supported",
-                expression=f"{expression}.{element}",
-            )
     activity = action.get("definitionCanonical")
     if activity is None:
         raise BusinessRule(
@@ -109,13 +111,13 @@ def _step(action: dict[str, Any], expression: str, canonical_base: str) -> Step:
         if f"{base}/{name}" in extensions
     ]
     timing = _timing(extensions.get(f"{base}/msk-step-anchor"), extensions.get(f"{base}/msk-window"), expression)
-    return Step(action.get("title", activity), activity, timing, kept, expression)
+    return Step(action.get("title", activity), activity, timing, kept, action.get("priority"), expression)
 
 
 def _timing(anchor: dict[str, Any] | None, window: dict[str, Any] | None, expression: str) -> Timing | None:
-    if anchor is None:
+    if anchor is None and window is None:
         return None
-    parts = _parts(anchor)
+    parts = _parts(anchor) if anchor else {}
     around = _parts(window) if window else {}
     try:
         return Timing(
