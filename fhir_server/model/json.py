@@ -19,6 +19,11 @@ BOM = b"\xef\xbb\xbf"
 LARGEST_EXPONENT = 300
 """Decimals beyond 1e300 or below 1e-300 are refused: no index or client could compare them."""
 
+_LONG_NUMBER = re.compile(rb"\d{%d}" % (LARGEST_EXPONENT + 2))
+_STRIDE = 60
+_LONG_SAMPLED = re.compile(rb"\d{%d}" % (LARGEST_EXPONENT // _STRIDE))
+"""So many digits in a row has each 60th byte of a body with a _LONG_NUMBER: a look at those spares that at all."""
+
 _OPENERS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -64,6 +69,8 @@ def _read(body: bytes, max_depth: int) -> Any:
         raise UnparseableBody(f"The body is not valid JSON: {error}.") from error
     except UnicodeError as error:
         raise UnparseableBody("The body is not valid UTF-8, or has half a surrogate pair.") from error
+    if _LONG_SAMPLED.search(body[::_STRIDE]) and _LONG_NUMBER.search(body):
+        _refuse_large_integers(content)
     escaped = b"\\" in body
     if escaped and b"\\u0000" in encoded:
         _refuse_nul(content, str(content.get("resourceType", "")) if type(content) is dict else "")
@@ -116,6 +123,18 @@ def _depth(body: bytes) -> int:
         elif character != b'"':
             depth -= 1
     return deepest
+
+
+def _refuse_large_integers(content: Any) -> None:
+    """Integers beyond what `_decimal` keeps (R4 datatypes.html#decimal: a decimal may be written without fraction)."""
+    if type(content) is int:
+        if abs(content) >= 10 ** (LARGEST_EXPONENT + 1):
+            raise UnparseableBody(
+                f"{str(content)[:40]} is not a number this server can keep: its exponent is too large."
+            )
+    elif type(content) is dict or type(content) is list:
+        for value in content.values() if type(content) is dict else content:
+            _refuse_large_integers(value)
 
 
 def _refuse_nul(content: Any, path: str) -> None:

@@ -216,6 +216,18 @@ class TestParameters:
         assert answer.status == 400
         assert answer.issue["severity"] == "error"
 
+    @pytest.mark.parametrize("digits", ["9" * 301, "9" * 302, "9" * 400, "-" + "9" * 400])
+    async def test_a_number_of_many_digits(self, client: Client, name: str, digits: str) -> None:
+        """R4 datatypes.html#decimal leaves the range to the server; a Location's position is indexed (near)."""
+        body = (
+            '{"resourceType":"Observation","id":"%s","status":"final","code":{"text":"x"},"valueQuantity":{"value":%s}}'
+        )
+        kept = len(digits) == 301
+        answer = await client.put(f"Observation/{name}", (body % (name, digits)).encode())
+        assert answer.status == (201 if kept else 400), answer.body
+        found = await client.get(f"Observation?value-quantity=gt{digits[:300]}&_id={name}")
+        assert found.ids == ([name] if kept else [])
+
     async def test_common_ones_work_for_every_type(self, client: Client, name: str) -> None:
         """R4 search.html#all."""
         meta: Json = {
