@@ -16,6 +16,10 @@ from fhir_server.storage.rows import TEXT_LIMIT, IndexRows, cut
 
 _SEPARATORS = re.compile(r"[\s\-‐-―_/]+")
 _ASCII_PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,.:;<=>?@[\\]^`{|}~")
+_LETTERS = str.maketrans(
+    {"ł": "l", "đ": "d", "ø": "o", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ı": "i"}
+)
+"""Letters that Unicode does not take apart although users look for them without what sets them apart."""
 _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
@@ -26,7 +30,7 @@ def fold(text: str) -> str:
     if text.isascii():
         plain = text.translate(_ASCII_PUNCTUATION)
     else:
-        decomposed = unicodedata.normalize("NFKD", text.casefold())
+        decomposed = unicodedata.normalize("NFKD", text.casefold()).translate(_LETTERS)
         plain = "".join(
             c
             for c in decomposed
