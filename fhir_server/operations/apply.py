@@ -42,8 +42,9 @@ async def apply(call: OperationRequest) -> Response:
     pathway = read_pathway(plan, call.server.settings.canonical_base)
     subject = _reference(call, "subject")
     assert subject is not None
-    await _check_patient(call, subject)
-    applied = apply_pathway(pathway, await _activities(call, pathway), _context(call, subject, pathway))
+    patient = await _patient(call, subject)
+    context = _context(call, subject, patient, pathway)
+    applied = apply_pathway(pathway, await _activities(call, pathway), context)
     resources = [applied.care_plan, *applied.steps]
     drafts = [
         prepare(resource, resource["id"], time_zone=call.server.settings.time_zone, fresh=True)
@@ -62,7 +63,7 @@ async def apply(call: OperationRequest) -> Response:
     return Response(201, care_plan.body or b"", headers)
 
 
-def _context(call: OperationRequest, subject: str, pathway: Pathway) -> Context:
+def _context(call: OperationRequest, subject: str, patient: dict[str, Any], pathway: Pathway) -> Context:
     settings = call.server.settings
     now = datetime.now(zone(settings.time_zone))
     anchors = {event: _day(call, event) for event in ANCHORS if call.one(event) is not None}
@@ -77,6 +78,7 @@ def _context(call: OperationRequest, subject: str, pathway: Pathway) -> Context:
         encounter=_reference(call, "encounter"),
         practitioner=_reference(call, "practitioner"),
         organization=_reference(call, "organization"),
+        born=patient.get("birthDate"),
     )
 
 
@@ -112,7 +114,8 @@ def _expression(name: str) -> str:
     return f"Parameters.parameter.where(name='{name}').value"
 
 
-async def _check_patient(call: OperationRequest, subject: str) -> None:
+async def _patient(call: OperationRequest, subject: str) -> dict[str, Any]:
+    """The patient, whom a plan can be made for."""
     stored = await call.server.store.read(call.scope, "Patient", subject.partition("/")[2])
     if stored is None or stored.body is None:
         raise BusinessRule(f"There is no {subject}.", code="not-found", expression=_expression("subject"))
@@ -121,10 +124,11 @@ async def _check_patient(call: OperationRequest, subject: str) -> None:
         raise BusinessRule(f"{subject} has died: no plan is made.", expression=_expression("subject"))
     if patient.get("active") is False:
         raise BusinessRule(f"{subject} is not active: no plan is made.", expression=_expression("subject"))
+    return patient
 
 
 async def _activities(call: OperationRequest, pathway: Pathway) -> dict[str, dict[str, Any]]:
-    """The ActivityDefinitions of the pathway that are stored, by canonical, in one search."""
+    """The ActivityDefinitions of the pathway that are stored, by canonical and active ones first, in one search."""
     urls = {cut(step.activity.partition("|")[0]) for step in pathway.steps}
     (source,) = definitions("ActivityDefinition")["url"].sources
     query = Query("ActivityDefinition", (TextIn(source.p, tuple(sorted(urls))),), count=1000)
@@ -132,6 +136,7 @@ async def _activities(call: OperationRequest, pathway: Pathway) -> dict[str, dic
     page = await call.server.store.search(call.scope, query)
     for version in page.matches:
         activity = content_of(version)
-        if activity.get("status") == "active":
-            found.setdefault(f"{activity['url']}|{activity.get('version', '')}", activity)
+        canonical = f"{activity['url']}|{activity.get('version', '')}"
+        if found.get(canonical, {}).get("status") != "active":
+            found[canonical] = activity
     return found

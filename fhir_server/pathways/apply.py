@@ -20,6 +20,9 @@ SDC = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
 RECEIVED = "received"
 """The anchor nothing can come before."""
 
+EARLIEST = date(1900, 1, 1)
+"""A day before it is a slip of the pen: nobody alive was referred then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -34,6 +37,8 @@ class Context:
     encounter: str | None = None
     practitioner: str | None = None
     organization: str | None = None
+    born: str | None = None
+    """The patient's birthDate, as precise as it is known."""
 
     @property
     def requester(self) -> str | None:
@@ -52,40 +57,60 @@ def apply_pathway(pathway: Pathway, activities: dict[str, dict[str, Any]], conte
     """Make the plan; `activities` are the ActivityDefinitions by canonical.
 
     Raises BusinessRule (422) naming every action whose ActivityDefinition is missing or of another kind, every
-    element of one that is not carried out, and an anchor that the pathway does not have or that lies before the
-    referral.
+    element of one that is not carried out, and an anchor that the pathway does not have or whose date cannot be.
     """
-    _check_anchors(pathway, context.anchors)
+    _check_anchors(pathway, context)
     _check_activities(pathway, activities)
     plan_id = context.new_id()
     steps = [_step_resource(step, activities[step.activity], plan_id, context) for step in pathway.steps]
     return AppliedPlan(_care_plan(pathway, plan_id, steps, context), steps)
 
 
-def _check_anchors(pathway: Pathway, anchors: dict[str, date]) -> None:
-    for event, day in anchors.items():
-        expression = f"Parameters.parameter.where(name='{event}').value"
-        if event not in pathway.events:
-            raise BusinessRule(
-                f"No step of {pathway.canonical} is counted from {event}; its anchors are {', '.join(pathway.events)}.",
-                expression=expression,
-            )
-        if day < anchors.get(RECEIVED, day):
-            raise BusinessRule(f"{event} ({day}) lies before the referral was received.", expression=expression)
+def _check_anchors(pathway: Pathway, context: Context) -> None:
+    received = context.anchors.get(RECEIVED, date.min)
+    for event, day in context.anchors.items():
+        fault = _fault_of_event(pathway, event) or _fault_of_day(pathway, event, day, context.born)
+        if not fault and day < received:
+            fault = f"{event} ({day}) lies before the referral was received ({received})."
+        if fault:
+            raise BusinessRule(fault, expression=f"Parameters.parameter.where(name='{event}').value")
+
+
+def _fault_of_event(pathway: Pathway, event: str) -> str | None:
+    if event in pathway.events:
+        return None
+    anchors = f"its anchors are {', '.join(pathway.events)}" if pathway.events else "none of its steps has an anchor"
+    return f"No step of {pathway.canonical} is counted from {event}: {anchors}."
+
+
+def _fault_of_day(pathway: Pathway, event: str, day: date, born: str | None) -> str | None:
+    """Why nothing can have happened to the patient on `day`, or be counted from it."""
+    if day < EARLIEST:
+        return f"{event} ({day}) lies before {EARLIEST}."
+    if born and day.isoformat()[: len(born)] < born:
+        return f"{event} ({day}) lies before the patient was born ({born})."
+    for step in pathway.steps:
+        if step.timing and step.timing.event == event and step.timing.window(day) is None:
+            return f"{step.expression}, counted from {event} ({day}), would fall outside the years 1 to 9999."
+    return None
 
 
 def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -> None:
     issues: list[Issue] = []
     for step in pathway.steps:
         expression = f"{step.expression}.definitionCanonical"
-        if step.activity not in activities:
-            issues.append(Issue("not-found", f"There is no ActivityDefinition {step.activity}: store it.", expression))
-        elif activities[step.activity].get("kind") not in _BUILDERS:
+        activity = activities.get(step.activity)
+        if activity is None:
+            issues.append(Issue("not-found", _missing(step.activity), expression))
+        elif activity.get("status") != "active":
+            text = f"{step.activity} is {activity.get('status')}: only an active one can be used."
+            issues.append(Issue("business-rule", text, expression))
+        elif activity.get("kind") not in _BUILDERS:
             allowed = ", ".join(_BUILDERS)
             issues.append(
                 Issue("not-supported", f"{step.activity} is not of a kind that can be a step ({allowed}).", expression)
             )
-        elif step.priority and not takes_priority(activities[step.activity]["kind"]):
+        elif step.priority and not takes_priority(activity["kind"]):
             text = "An appointment has no priority of this kind: leave it out."
             issues.append(Issue("not-supported", text, f"{step.expression}.priority"))
     for canonical in dict.fromkeys(step.activity for step in pathway.steps):
@@ -93,6 +118,12 @@ def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -
             issues += activity_issues(activities[canonical], canonical)
     if issues:
         raise BusinessRule("The plan cannot be applied as it stands.", issues=issues)
+
+
+def _missing(canonical: str) -> str:
+    if "|" not in canonical:
+        return f"{canonical} needs the version of the ActivityDefinition: [url]|[version]."
+    return f"There is no ActivityDefinition {canonical}: store it."
 
 
 def _care_plan(pathway: Pathway, plan_id: str, steps: list[dict[str, Any]], context: Context) -> dict[str, Any]:

@@ -31,9 +31,13 @@ class Timing:
     before: int
     after: int
 
-    def window(self, anchor: date) -> Window:
-        nominal = anchor + timedelta(self.offset)
-        return Window(nominal - timedelta(self.before), nominal + timedelta(self.after))
+    def window(self, anchor: date) -> Window | None:
+        """None when it leaves the calendar: the years 1 to 9999."""
+        try:
+            nominal = anchor + timedelta(self.offset)
+            return Window(nominal - timedelta(self.before), nominal + timedelta(self.after))
+        except OverflowError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

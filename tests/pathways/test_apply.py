@@ -221,3 +221,74 @@ def test_an_anchor_that_cannot_be(anchors: dict[str, date], event: str) -> None:
     with pytest.raises(FhirError) as refusal:
         apply(anchors)
     assert refusal.value.issues[0].expression == f"Parameters.parameter.where(name='{event}').value"
+
+
+@pytest.mark.parametrize(
+    ("day", "born"),
+    [
+        (date.max, None),
+        (date.min, None),
+        (date(1899, 12, 31), None),
+        (date(206, 2, 2), None),
+        (date(1926, 3, 2), "1960-05-01"),
+        (date(1960, 4, 30), "1960-05-01"),
+        (date(1959, 12, 31), "1960"),
+        (date(1960, 4, 30), "1960-05"),
+    ],
+)
+def test_a_day_that_cannot_be_the_patients(day: date, born: str | None) -> None:
+    with pytest.raises(FhirError) as refusal:
+        apply({"received": day}, born=born)
+    (issue,) = refusal.value.issues
+    assert (refusal.value.status, issue.expression) == (422, "Parameters.parameter.where(name='received').value")
+    assert str(day) in issue.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("day", "born"), [(date(1900, 1, 1), None), (date(1960, 5, 1), "1960-05-01"), (date(1960, 1, 1), "1960")]
+)
+def test_an_old_referral_is_applied(day: date, born: str | None) -> None:
+    assert apply({"received": day}, born=born).care_plan["period"] == {"start": day.isoformat()}
+
+
+def test_the_last_day_whose_windows_are_in_the_calendar() -> None:
+    """Discharge is due 365 days after the operation, and may be up to 90 days late: 455 days before 9999-12-31."""
+    last = date(9998, 10, 2)
+    assert step(apply({"operation": last}), "discharge")["restriction"]["period"]["end"] == "9999-12-31"
+    with pytest.raises(FhirError) as refusal:
+        apply({"operation": date(9998, 10, 3)})
+    assert refusal.value.issues[0].expression == "Parameters.parameter.where(name='operation').value"
+
+
+@pytest.mark.parametrize("status", ["draft", "retired", "unknown"])
+def test_an_activity_that_is_here_but_not_active(status: str) -> None:
+    canonical = f"{BASE}/ActivityDefinition/triage-knee-referral|1.0.0"
+    activities = {**ACTIVITIES, canonical: {**ACTIVITIES[canonical], "status": status}}
+    with pytest.raises(FhirError) as refusal:
+        apply_pathway(read_pathway(PLAN, BASE), activities, Context("Patient/p-1", {}, NOW, numbered(), BASE))
+    (issue,) = refusal.value.issues
+    assert f"{canonical} is {status}: only an active one" in issue.diagnostics
+    assert issue.code == "business-rule"
+
+
+def test_an_activity_named_without_its_version() -> None:
+    url = f"{BASE}/ActivityDefinition/answer-oks"
+    plan = read_pathway(changed("action", 0, "definitionCanonical", value=url), BASE)
+    with pytest.raises(FhirError) as refusal:
+        apply_pathway(plan, ACTIVITIES, Context("Patient/p-1", {}, NOW, numbered(), BASE))
+    (issue,) = refusal.value.issues
+    assert issue.expression == "PlanDefinition.action[0].definitionCanonical"
+    assert "version" in issue.diagnostics
+
+
+def test_an_anchor_for_a_plan_that_has_none() -> None:
+    plan = json.loads(json.dumps(PLAN))
+    for action in plan["action"]:
+        action.pop("extension")
+    with pytest.raises(FhirError) as refusal:
+        apply_pathway(
+            read_pathway(plan, BASE),
+            ACTIVITIES,
+            Context("Patient/p-1", {"received": date(2026, 3, 2)}, NOW, numbered(), BASE),
+        )
+    assert refusal.value.issues[0].diagnostics.endswith("counted from received: none of its steps has an anchor.")

@@ -129,7 +129,7 @@ async def test_a_retired_plan(loaded: Server) -> None:
     assert refused.issues[0].expression == "PlanDefinition.status"
 
 
-async def test_a_retired_activity_is_missing(loaded: Server) -> None:
+async def test_a_retired_activity_is_not_used(loaded: Server) -> None:
     (activity,) = (
         resource
         for resource in shipped_resources(loaded.settings.canonical_base)
@@ -138,6 +138,25 @@ async def test_a_retired_activity_is_missing(loaded: Server) -> None:
     await store(loaded, {**activity, "status": "retired"})
     refused = await refusal(loaded, subject="Patient/p-1")
     assert [issue.expression for issue in refused.issues] == ["PlanDefinition.action[0].definitionCanonical"]
+    assert "is retired" in refused.issues[0].diagnostics
+
+
+async def test_the_active_one_of_two_with_the_same_canonical(loaded: Server) -> None:
+    (activity,) = (
+        resource
+        for resource in shipped_resources(loaded.settings.canonical_base)
+        if resource["id"] == "view-knee-welcome-1.0.0"
+    )
+    await store(loaded, {**activity, "id": "a-draft", "status": "draft"})
+    assert (await call(loaded, subject="Patient/p-1")).status == 201
+
+
+@pytest.mark.parametrize("received", ["9999-12-31", "0001-01-01", "1959-12-31"])
+async def test_a_day_that_cannot_be_the_patients(loaded: Server, received: str) -> None:
+    await store(loaded, {**PATIENT, "birthDate": "1960"})
+    refused = await refusal(loaded, subject="Patient/p-1", received=received)
+    assert refused.status == 422
+    assert refused.issues[0].expression == "Parameters.parameter.where(name='received').value"
 
 
 @pytest.mark.parametrize("operation_day", ["2026-02", "2026-01-31"])
