@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fhir_server.errors import BusinessRule, FhirError
+from fhir_server.errors import BusinessRule, FhirError, Overloaded
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Store, StoredVersion, Transaction
 from fhir_server.storage.scope import ALL
+from fhir_server.storage.sql.writer import GroupWriter
 from tests.storage.derived import SYSTEM, findings, observation
 from tests.storage.drafts import CODE, draft
 
@@ -249,6 +250,42 @@ async def test_a_caller_cancelled_while_its_work_runs_gets_it_whole(store: Store
     assert (await next_one).seq == 2
     assert [version.logical_id for version in await versions(store)] == ["held", "next"]
     assert await findings(store) == set()
+
+
+async def test_a_work_that_is_cancelled_inside_is_refused_alone(store: Store) -> None:
+    async def cancelled(transaction: Transaction) -> None:
+        await transaction.put(observation("cancelled", 1))
+        raise asyncio.CancelledError
+
+    refused, kept = await asyncio.wait_for(
+        asyncio.gather(store.write(ALL, cancelled), write(store, "kept"), return_exceptions=True), 10
+    )
+    assert isinstance(refused, Overloaded)
+    assert isinstance(kept, StoredVersion)
+    assert [version.logical_id for version in await versions(store)] == ["kept"]
+
+
+async def test_a_failure_while_failures_are_told_leaves_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a rollback that cannot even be tried: the callers are told, and the next write works."""
+    writer = next(part for part in vars(store).values() if isinstance(part, GroupWriter))
+
+    async def no_rollback() -> None:
+        raise RuntimeError("no rollback")
+
+    async def no_commit(_: object) -> None:
+        raise RuntimeError("no commit")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writer._engine, "commit", no_commit)
+        broken.setattr(writer._engine, "rollback", no_rollback)
+        answers = await asyncio.wait_for(
+            asyncio.gather(write(store, "a"), write(store, "b"), return_exceptions=True), 10
+        )
+    assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError]
+    await writer._engine.rollback()
+    assert isinstance(await write(store, "c"), StoredVersion)
 
 
 async def test_too_many_waiting_works_are_refused_at_once(settings: Settings) -> None:

@@ -23,6 +23,8 @@ SESSION = {
     # Plans must not depend on how the database was set up.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
+    # A plan made while a table was small would go on scanning it when it is not.
+    "enable_seqscan": "off",
     "application_name": "fhir-server",
     "timezone": "UTC",
 }

@@ -74,7 +74,15 @@ class GroupWriter:
         try:
             while self._waiting:
                 group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
-                await self._commit([member for member in group if not member[2].cancelled()])
+                try:
+                    await self._commit([member for member in group if not member[2].cancelled()])
+                except Exception as error:
+                    _settle(group, error)
+                except BaseException:
+                    # Cancelled from outside, with the event loop: nobody is left waiting for ever.
+                    _settle([*group, *self._waiting], Overloaded("The writer was stopped; try again."))
+                    self._waiting.clear()
+                    raise
         finally:
             self._task = None
 
@@ -102,6 +110,11 @@ class GroupWriter:
             result = await work(transaction)
         except self._engine.errors:
             raise
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            await transaction.undo_work()
+            return None, Overloaded("The work was cancelled; try again.")
         except Exception as refusal:
             await transaction.undo_work()
             return None, refusal
@@ -115,6 +128,10 @@ class GroupWriter:
             for member in group:
                 await self._commit([member])
             return
-        for _, _, future in group:
-            if not future.done():
-                future.set_exception(failure)
+        _settle(group, failure)
+
+
+def _settle(group: list[_Member], failure: Exception) -> None:
+    for _, _, future in group:
+        if not future.done():
+            future.set_exception(failure)
