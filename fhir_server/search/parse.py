@@ -89,7 +89,7 @@ class _Parser:
     def _add_criterion(self, code: str, value: str) -> None:
         values = (value,) if "," not in value else tuple(part for part in split(value, ",") if part)
         if not value or not values:
-            self._ignore(code, f"'{code}' has no value.")
+            self._ignore(code, f"'{code}' has no value.", issue="invalid")
             return
         self._values += len(values)
         if len(self._criteria) == MOST_CRITERIA:
@@ -103,11 +103,11 @@ class _Parser:
         self._criteria.append(Criterion(code, values))
         self._used.append((code, value))
 
-    def _ignore(self, name: str, reason: str) -> None:
+    def _ignore(self, name: str, reason: str, *, issue: str = "not-supported") -> None:
         if self._strict:
             raise InvalidSearch(
                 f"{reason} Leave it out; a search may also send Prefer: handling=lenient to have it ignored.",
-                code="not-supported",
+                code=issue,
             )
         self._ignored.append(Ignored(name, reason))
 

@@ -38,6 +38,17 @@ def test_a_condition_with_anything_unusable_is_a_400(criteria: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("criteria", "code"),
+    [("identifier=", "invalid"), ("identifier=1&birthdate=,", "invalid"), ("colour=red", "not-supported")],
+)
+def test_an_empty_criterion_is_invalid_and_an_unknown_one_not_supported(criteria: str, code: str) -> None:
+    """R4 valueset-issue-type.html: not-supported speaks of the server, invalid of what was sent."""
+    with pytest.raises(InvalidSearch) as refusal:
+        conditional_query("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
+    assert refusal.value.issues[0].code == code
+
+
+@pytest.mark.parametrize(
     "criteria",
     [
         "identifier=https%3A%2F%2Ffhir.nhs.uk%2FId%2Fnhs-number%7C9000000009",
