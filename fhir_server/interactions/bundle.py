@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fhir_server.interactions.exchange import Request
 from fhir_server.model.json import encode
@@ -49,13 +49,18 @@ def bundle(
     return b",".join(parts) + b"}"
 
 
-def links(request: Request, path: str, parameters: Parameters, following: str | None) -> list[dict[str, str]]:
-    """self, with the parameters that were honoured (R4 search.html#conformance), and next."""
+def links(
+    request: Request, path: str, parameters: Parameters, following: str | None, current: str | None = None
+) -> list[dict[str, str]]:
+    """self, with the parameters that were honoured (R4 search.html#conformance), and next.
+
+    `current` and `following` are the cursors of this page (None: the first) and the one behind it.
+    """
     url = f"{request.base_url}/{path}" if path else request.base_url
     if parameters:
         url = f"{url}?{urlencode(parameters, safe='|,:/$')}"
-    found = [{"relation": "self", "url": url}]
+    paged = f"{url}{'&' if parameters else '?'}{CURSOR_PARAMETER}="
+    found = [{"relation": "self", "url": url if current is None else paged + quote(current)}]
     if following is not None:
-        mark = "&" if parameters else "?"
-        found.append({"relation": "next", "url": f"{url}{mark}{CURSOR_PARAMETER}={following}"})
+        found.append({"relation": "next", "url": paged + following})
     return found

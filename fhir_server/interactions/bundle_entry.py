@@ -61,6 +61,10 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
         raise InvalidResource(f"{method} needs a resource.", expression=f"{place}.resource")
     if not isinstance(entry.get("resource", {}), dict):
         raise InvalidResource("The resource of an entry must be an object.", expression=f"{place}.resource")
+    if method == "POST" and "resource" in entry and url.partition("?")[0].endswith("/_search"):
+        raise InvalidResource(
+            "A search in a Bundle takes no resource: put its parameters in the url.", expression=f"{place}.resource"
+        )
     path, _, query = url.removeprefix(f"{outer.base_url}/").lstrip("/").partition("?")
     if "%" in path or "://" in path:
         # No type, id or operation has a character that needs encoding.

@@ -36,7 +36,8 @@ async def history(
     if page.next_before is not None:
         following = encode(key, Cursor(page.snapshot, (page.next_before,)), kind=KIND, query=identity)
     entries = [await _entry(server, request, version) for version in page.versions]
-    return Response(200, bundle("history", entries, total=page.total, links=links(request, path, kept, following)))
+    found = links(request, path, kept, following, cursor)
+    return Response(200, bundle("history", entries, total=page.total, links=found))
 
 
 async def _check_known(server: Server, request: Request, resource_type: str, logical_id: str) -> None:

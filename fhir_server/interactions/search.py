@@ -43,10 +43,12 @@ async def search(server: Server, request: Request, resource_type: str) -> Respon
         at = decode(await server.store.secret("cursor"), cursor, kind=KIND, query=query_hash(wanted))
         query = replace(query, snapshot=at.snapshot, after=at.after)
     page = await server.store.search(request.scope, query)
-    return Response(200, await _searchset(server, request, wanted, page))
+    return Response(200, await _searchset(server, request, wanted, page, cursor))
 
 
-async def _searchset(server: Server, request: Request, wanted: SearchRequest, page: SearchPage) -> bytes:
+async def _searchset(
+    server: Server, request: Request, wanted: SearchRequest, page: SearchPage, cursor: str | None
+) -> bytes:
     following = None
     if page.next_after is not None:
         key = await server.store.secret("cursor")
@@ -62,7 +64,7 @@ async def _searchset(server: Server, request: Request, wanted: SearchRequest, pa
     ]
     if wanted.ignored:
         entries.append(entry(resource=encode_json(_outcome(wanted.ignored)), search_mode="outcome"))
-    found = links(request, wanted.resource_type, wanted.used, following)
+    found = links(request, wanted.resource_type, wanted.used, following, cursor)
     return bundle("searchset", entries, total=page.total, links=found)
 
 

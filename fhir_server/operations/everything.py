@@ -235,4 +235,5 @@ def _links(call: OperationRequest, following: str | None) -> list[dict[str, str]
         for value in values
         if name != page.CURSOR_PARAMETER
     )
-    return links(call.request, f"Patient/{call.target[1]}/$everything", given, following)
+    current = next((str(value) for value in call.parameters.get(page.CURSOR_PARAMETER, ())), None)
+    return links(call.request, f"Patient/{call.target[1]}/$everything", given, following, current)

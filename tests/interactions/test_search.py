@@ -151,6 +151,24 @@ class TestPages:
         assert f"{name}-a" in now.ids
         assert rest[0] not in now.ids
 
+    async def test_name_themselves_in_their_self_link(self, client: Client, name: str) -> None:
+        """R4 bundle.html: `self` (as of RFC 4287) leads to the page it stands in, which need not be the first."""
+        await family(client, name, 3)
+        for first in (f"Patient?family={name}&_count=2", f"Patient?family={name}&_sort=-birthdate&_count=1"):
+            page = await client.get(first)
+            assert page.link("self") == first
+            page = await client.get(page.link("next") or "")
+            again = await client.get(page.link("self") or "")
+            assert again.ids == page.ids != []
+            assert again.link("self") == page.link("self")
+
+    async def test_of_a_history_name_themselves_too(self, client: Client, name: str) -> None:
+        for year in range(1990, 1993):
+            await client.stored(patient(name, birthDate=str(year)))
+        page = await client.get((await client.get(f"Patient/{name}/_history?_count=1")).link("next") or "")
+        again = await client.get(page.link("self") or "")
+        assert [found["birthDate"] for found in again.resources] == ["1991"]
+
     async def test_can_be_read_again(self, client: Client, name: str) -> None:
         await family(client, name, 3)
         first = await client.get(f"Patient?family={name}&_count=1")
@@ -311,6 +329,24 @@ class TestLimits:
         ):
             answer = await client.send("GET", "Patient", query=[*query, ("_total", "accurate"), ("_sort", "_id")])
             assert (answer.ids, answer.resource["total"]) == (found, 4)
+
+
+class TestInBundles:
+    @pytest.mark.parametrize("kind", ["batch", "transaction"])
+    async def test_a_search_by_post_takes_its_parameters_in_the_url(self, client: Client, name: str, kind: str) -> None:
+        """R4 http.html#search: the parameters of POST are a form, which an entry cannot hold; none may go unheard."""
+        await client.stored(numbered(name, name))
+        asked = {"method": "POST", "url": f"Patient/_search?identifier={SYSTEM}|{name}"}
+        form = {"resourceType": "Parameters", "parameter": [{"name": "family", "valueString": "x"}]}
+        for resource, status in (({}, "200"), ({"resource": form}, "400"), ({"resource": patient()}, "400")):
+            bundle = {"resourceType": "Bundle", "type": kind, "entry": [{"request": asked, **resource}]}
+            answer = await client.post("", bundle)
+            if kind == "transaction" and status == "400":
+                assert (answer.status, answer.issue["expression"]) == (400, ["Bundle.entry[0].resource"])
+                assert "url" in answer.issue["diagnostics"]
+                continue
+            (entry,) = answer.entries
+            assert entry["response"]["status"] == status, answer.body
 
 
 class TestElsewhere:
