@@ -34,18 +34,35 @@ def observations(scoring: Scoring, response: dict[str, Any]) -> list[dict[str, A
     ]
 
 
+def lowered(scoring: Scoring, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """One Observation per alert that is not raised: what a stored alert becomes when its answer was amended."""
+    return [_lowered_observation(scoring.instrument, quiet, response) for quiet in scoring.quiet]
+
+
 def derived_id(response_id: str, observation: dict[str, Any]) -> str:
     """The logical id under which the score or alert of a stored response is kept."""
-    return _digest(response_id, observation).hex()
+    return _digest(response_id, _code(observation)).hex()
+
+
+def derived_ids(response_id: str, instrument: Instrument) -> tuple[list[str], list[str]]:
+    """The ids of all that can be kept of a response by `instrument`: scores, alerts (Observation and Flag)."""
+    scores, alerts = (
+        [_digest(response_id, f"{instrument.id}.{part.name}").hex() for part in parts]
+        for parts in (instrument.scores, instrument.alerts)
+    )
+    return scores, alerts
 
 
 def derived_uuid(response: dict[str, Any], observation: dict[str, Any]) -> str:
     """A urn:uuid for an Observation that is not stored, the same each time."""
-    return UUID(bytes=_digest(str(response.get("id", "")), observation), version=5).urn
+    return UUID(bytes=_digest(str(response.get("id", "")), _code(observation)), version=5).urn
 
 
-def _digest(response_id: str, observation: dict[str, Any]) -> bytes:
-    code = observation["code"]["coding"][0]["code"]
+def _code(observation: dict[str, Any]) -> str:
+    return str(observation["code"]["coding"][0]["code"])
+
+
+def _digest(response_id: str, code: str) -> bytes:
     return blake2b(f"{response_id}|{code}".encode(), digest_size=16).digest()
 
 
@@ -97,6 +114,16 @@ def _alert_observation(instrument: Instrument, raised: AlertResult, response: di
     observation["valueInteger"] = int(raised.value)
     observation["interpretation"] = [{"coding": [{"system": _INTERPRETATION, "code": "POS", "display": "Positive"}]}]
     observation["note"] = [{"text": raised.alert.advice}]
+    return observation
+
+
+def _lowered_observation(instrument: Instrument, quiet: AlertResult, response: dict[str, Any]) -> dict[str, Any]:
+    observation = _alert_observation(instrument, quiet, response)
+    observation["status"] = _ALERT_STATUS.get(response["status"], "amended")
+    observation["interpretation"] = [{"coding": [{"system": _INTERPRETATION, "code": "NEG", "display": "Negative"}]}]
+    observation["note"] = [
+        {"text": "An earlier version of the response raised this alert; its Flag is closed by hand."}
+    ]
     return observation
 
 

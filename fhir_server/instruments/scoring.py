@@ -36,7 +36,7 @@ class ScoreResult:
 
 @dataclass(frozen=True, slots=True)
 class AlertResult:
-    """An answer above the alert's limit."""
+    """The answer to an alert's item."""
 
     alert: Alert
     value: Decimal
@@ -49,6 +49,9 @@ class Scoring:
     instrument: Instrument
     results: tuple[ScoreResult, ...]
     alerts: tuple[AlertResult, ...]
+    """Answers above the limit."""
+    quiet: tuple[AlertResult, ...]
+    """Answers not above it; none while any answer is in doubt, so that no alert is taken back by a guess."""
     refused: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
     accepted: bool
@@ -67,7 +70,8 @@ def score_response(
     unacceptable = list(refusals(instrument, response, now))
     refused = [*unacceptable, *answers.issues]
     refused += _missing(instrument, answers, allow_unverified)
-    alerts = tuple(_alerts(instrument, answers, response))
+    alerts = tuple(_alerts(instrument, answers, response, above=True))
+    quiet = () if answers.issues else tuple(_alerts(instrument, answers, response, above=False))
     results: tuple[ScoreResult, ...] = ()
     if not refused:
         readings = {link_id: values[0] for link_id, values in answers.readings.items()}
@@ -78,6 +82,7 @@ def score_response(
         instrument=instrument,
         results=results,
         alerts=alerts,
+        quiet=quiet,
         refused=tuple(refused),
         warnings=tuple(_warnings(instrument, answers, alerts, results)),
         accepted=not unacceptable,
@@ -124,13 +129,15 @@ def _missing(instrument: Instrument, answers: Answers, allow_unverified: bool) -
                 )
 
 
-def _alerts(instrument: Instrument, answers: Answers, response: dict[str, Any]) -> Iterator[AlertResult]:
-    """Raised on any readable answer, scorable or not; a response entered in error says nothing about anybody."""
+def _alerts(
+    instrument: Instrument, answers: Answers, response: dict[str, Any], *, above: bool
+) -> Iterator[AlertResult]:
+    """From any readable answer, scorable or not; a response entered in error says nothing about anybody."""
     if response.get("status") == "entered-in-error":
         return
     for alert in instrument.alerts:
         highest = max(answers.readings.get(alert.item, ()), default=None)
-        if highest is not None and highest > alert.above:
+        if highest is not None and (highest > alert.above) == above:
             yield AlertResult(alert, as_decimal(highest))
 
 

@@ -5,35 +5,24 @@ An operation of this server (profiles/OperationDefinition-QuestionnaireResponse-
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAllowed, operation_outcome
 from fhir_server.instruments.catalogue import shipped
-from fhir_server.instruments.observation import derived_id, derived_uuid, flag, is_alert, observations
+from fhir_server.instruments.observation import derived_uuid, observations
 from fhir_server.instruments.scoring import Scoring, score_response
-from fhir_server.interactions.answer import present
-from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.model.dates import zone
 from fhir_server.model.json import encode
 from fhir_server.operations.request import OperationRequest
-from fhir_server.operations.stored import content_of, current
-from fhir_server.storage.base import Transaction
+from fhir_server.operations.score_storage import store_scores
+from fhir_server.operations.stored import current
 from fhir_server.validation import validate
 
 Json = dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Stored:
-    """What `persist` left in the store."""
-
-    scoring: Scoring
-    response: Json
-    observations: list[Json] = field(default_factory=list)
 
 
 async def score(call: OperationRequest) -> Response:
@@ -42,12 +31,12 @@ async def score(call: OperationRequest) -> Response:
         return await _score_and_store(call)
     response = await _response(call)
     scoring = _score(call.server, response, call.one("questionnaire"))
-    _refuse(scoring)
+    _refuse(scoring.refused, scoring.warnings)
     entries = [
         {"fullUrl": derived_uuid(response, observation), "resource": observation}
         for observation in observations(scoring, response)
     ]
-    return _answer(scoring, entries)
+    return _answer(scoring.warnings, entries)
 
 
 async def _response(call: OperationRequest) -> Json:
@@ -71,42 +60,15 @@ async def _score_and_store(call: OperationRequest) -> Response:
             "Only the scores of a stored response are stored: create it, then POST "
             "QuestionnaireResponse/[id]/$score with persist."
         )
-    kept = await call.server.store.write(call.scope, partial(_store_scores, call))
-    _refuse(kept.scoring, kept.observations)
+    scorer = partial(_score, call.server, questionnaire=call.one("questionnaire"))
+    kept = await call.server.store.write(call.scope, partial(store_scores, call, scorer))
+    _refuse(kept.refused, kept.warnings)
     base = call.request.base_url
     entries = [
         {"fullUrl": f"{base}/Observation/{observation['id']}", "resource": observation}
         for observation in kept.observations
     ]
-    return _answer(kept.scoring, entries)
-
-
-async def _store_scores(call: OperationRequest, transaction: Transaction) -> _Stored:
-    """Score the version the transaction sees and store what differs; alerts also when the scores are refused."""
-    assert call.logical_id is not None
-    version = await transaction.current("QuestionnaireResponse", call.logical_id)
-    response = content_of(present(version, "QuestionnaireResponse", call.logical_id))
-    scoring = _score(call.server, response, call.one("questionnaire"))
-    kept = _Stored(scoring, response)
-    if not scoring.accepted:
-        return kept
-    zone = call.server.settings.time_zone
-    for observation in observations(scoring, response):
-        identified = {"resourceType": "Observation", "id": derived_id(call.logical_id, observation), **observation}
-        kept.observations.append(await _put_if_changed(transaction, identified, zone))
-        if is_alert(observation) and await transaction.current("Flag", identified["id"]) is None:
-            await transaction.put(prepare(flag(identified), identified["id"], time_zone=zone))
-    return kept
-
-
-async def _put_if_changed(transaction: Transaction, resource: Json, zone: str) -> Json:
-    """The stored resource, a new version only when its content is new."""
-    stored = await transaction.current(resource["resourceType"], resource["id"])
-    if stored is not None and stored.body is not None:
-        content = content_of(stored)
-        if {**content, "meta": None} == {**resource, "meta": None}:
-            return content
-    return content_of(await transaction.put(prepare(resource, resource["id"], time_zone=zone)))
+    return _answer(kept.warnings, entries)
 
 
 def _score(server: Server, response: Json, questionnaire: str | None) -> Scoring:
@@ -135,31 +97,21 @@ def _with_questionnaire(response: Json, questionnaire: str | None) -> Json:
     return {**response, "questionnaire": questionnaire}
 
 
-def _refuse(scoring: Scoring, stored: list[Json] | None = None) -> None:
-    """Raise when there are no scores; `stored` are the alerts that were kept all the same."""
-    if not scoring.refused:
-        return
-    kept = [
-        Issue(
-            "informational",
-            f"The alert was stored as Observation/{alert['id']} and Flag/{alert['id']}.",
-            None,
-            "information",
-        )
-        for alert in stored or ()
-    ]
-    raise BusinessRule("The response is not scored.", issues=[*scoring.refused, *scoring.warnings, *kept])
+def _refuse(refused: Sequence[Issue], warnings: Sequence[Issue]) -> None:
+    """Raise when there are no scores."""
+    if refused:
+        raise BusinessRule("The response is not scored.", issues=[*refused, *warnings])
 
 
-def _answer(scoring: Scoring, entries: list[Json]) -> Response:
+def _answer(warnings: Sequence[Issue], entries: list[Json]) -> Response:
     explained = [
         Issue("informational", note["text"], None, "information")
         for entry in entries
-        for note in entry["resource"]["note"]
+        for note in entry["resource"].get("note", ())
     ]
     bundle: Json = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     parameters = [
         {"name": "return", "resource": bundle},
-        {"name": "outcome", "resource": operation_outcome([*scoring.warnings, *explained])},
+        {"name": "outcome", "resource": operation_outcome([*warnings, *explained])},
     ]
     return Response(200, encode({"resourceType": "Parameters", "parameter": parameters}))

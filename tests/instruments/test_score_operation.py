@@ -204,7 +204,8 @@ async def test_a_closed_flag_stays_closed(server: Server) -> None:
     await call(server, "r-1", PERSIST)
     (flag,) = await all_of(server, "Flag")
     await store(server, {**parse(flag.body or b"", max_depth=100), "status": "inactive"}, flag.logical_id)
-    await call(server, "r-1", PERSIST)
+    _, issues = parts(await call(server, "r-1", PERSIST))
+    assert any(f"Flag/{flag.logical_id} was closed" in text for text in warned(issues))
     (flag,) = await all_of(server, "Flag")
     assert (flag.version_id, parse(flag.body or b"", max_depth=100)["status"]) == (2, "inactive")
 
@@ -224,6 +225,177 @@ def test_the_definition_says_that_state_is_affected() -> None:
 async def test_a_method_that_is_neither_get_nor_post(server: Server) -> None:
     refused = await refusal(server, "r-1", method="PUT")
     assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
+
+
+async def the_alert(server: Server) -> dict[str, Any]:
+    stored = [content(version) for version in await all_of(server, "Observation")]
+    (alert,) = (found for found in stored if found["code"]["coding"][0]["code"] == "phq-9.item9")
+    validate(alert)
+    return alert
+
+
+def content(version: StoredVersion) -> dict[str, Any]:
+    found: dict[str, Any] = parse(version.body or b"", max_depth=100)
+    return found
+
+
+def warned(issues: list[dict[str, Any]]) -> list[str]:
+    return [issue["diagnostics"] for issue in issues if issue["severity"] == "warning"]
+
+
+async def test_an_alert_follows_an_amendment_down(server: Server) -> None:
+    """R4 observation-status: amended is "modified subsequent to being final"."""
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    await call(server, "r-1", PERSIST)
+    await store(server, response("phq-9", [0] * 9, status="amended"))
+    (total, lowered), issues = parts(await call(server, "r-1", PERSIST))
+    alert = await the_alert(server)
+    assert alert == lowered
+    assert (alert["status"], alert["valueInteger"]) == ("amended", 0)
+    assert [coding["code"] for coding in alert["interpretation"][0]["coding"]] == ["NEG"]
+    assert total["valueQuantity"]["value"] == 0
+    assert any("answered 2 before" in text and "reads 0 now" in text for text in warned(issues))
+    (flag,) = await all_of(server, "Flag")
+    assert (flag.version_id, content(flag)["status"]) == (1, "active")
+    assert any(f"Flag/{flag.logical_id}" in text for text in warned(issues))
+
+    _, again = parts(await call(server, "r-1", PERSIST))
+    assert (await the_alert(server))["meta"]["versionId"] == "2"
+    assert any(f"Flag/{flag.logical_id}" in text for text in warned(again)), "it stands as long as nobody closes it"
+
+
+async def test_an_alert_follows_an_amendment_down_when_the_score_is_refused(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    (total, _), _ = parts(await call(server, "r-1", PERSIST))
+    await store(server, response("phq-9", [None] + [0] * 8, status="amended"))
+    refused = await refusal(server, "r-1", PERSIST)
+    assert (await the_alert(server))["valueInteger"] == 0
+    texts = [issue.diagnostics for issue in refused.issues if issue.severity == "warning"]
+    assert any("reads 0 now" in text for text in texts)
+    assert any(f"Observation/{total['id']}" in text and "stands" in text for text in texts)
+
+
+@pytest.mark.parametrize("answer", [None, 8], ids=["none", "no option"])
+async def test_an_alert_stands_when_the_amendment_has_no_readable_answer(server: Server, answer: int | None) -> None:
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    await call(server, "r-1", PERSIST)
+    before = await the_alert(server)
+    await store(server, response("phq-9", [0] * 8 + [answer], status="amended"))
+    refused = await refusal(server, "r-1", PERSIST)
+    assert await the_alert(server) == before
+    assert any(f"Observation/{before['id']}" in i.diagnostics and "stands" in i.diagnostics for i in refused.issues)
+
+
+async def test_an_alert_raised_again_by_an_amendment(server: Server) -> None:
+    for answer in (2, 0, 1):
+        await store(server, response("phq-9", [0] * 8 + [answer], status="amended"))
+        answered = parts(await call(server, "r-1", PERSIST))
+    alert = await the_alert(server)
+    assert (alert["valueInteger"], alert["interpretation"][0]["coding"][0]["code"]) == (1, "POS")
+    assert not any("Observation/" in text for text in warned(answered[1])), "all versions were written here"
+
+
+async def test_no_alert_is_made_of_a_zero(server: Server) -> None:
+    await store(server, response("phq-9", [0] * 9))
+    assert len(parts(await call(server, "r-1", PERSIST))[0]) == len(await all_of(server, "Observation")) == 1
+
+
+async def test_the_scores_of_a_response_entered_in_error_are_too(server: Server) -> None:
+    """R4 observation-status: entered-in-error is "withdrawn following previous final release"."""
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    await call(server, "r-1", PERSIST)
+    in_error = response("phq-9", [0] * 8 + [2], status="entered-in-error")
+    del in_error["questionnaire"]
+    await store(server, in_error)
+    refused = await refusal(server, "r-1", PERSIST)
+    stored = await all_of(server, "Observation")
+    assert refused.status == 422
+    assert [content(version)["status"] for version in stored] == ["entered-in-error"] * 2
+    texts = " ".join(issue.diagnostics for issue in refused.issues)
+    assert all(f"Observation/{version.logical_id}" in texts for version in stored)
+    (flag,) = await all_of(server, "Flag")
+    assert (flag.version_id, f"Flag/{flag.logical_id} stands" in texts) == (1, True)
+    await refusal(server, "r-1", PERSIST)
+    assert [version.version_id for version in await all_of(server, "Observation")] == [2, 2]
+
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    observations, issues = parts(await call(server, "r-1", PERSIST))
+    assert [observation["status"] for observation in observations] == ["final", "final"]
+    assert not any("Observation/" in text for text in warned(issues))
+
+
+async def test_scores_that_are_not_written_anew_are_pointed_out(server: Server) -> None:
+    """The response was answered on another questionnaire than was said at first."""
+    await store(server, response("oks", [4] * 12))
+    (total,), _ = parts(await call(server, "r-1", PERSIST))
+    await store(server, response("phq-9", [0] * 9))
+    _, issues = parts(await call(server, "r-1", PERSIST))
+    assert any(f"Observation/{total['id']}" in text and "stands" in text for text in warned(issues))
+
+
+async def delete(server: Server, resource_type: str, logical_id: str) -> None:
+    async def work(transaction: Transaction) -> None:
+        await transaction.delete(resource_type, logical_id)
+
+    await server.store.write(ALL, work)
+
+
+async def test_no_score_is_stored_for_a_deleted_patient(server: Server) -> None:
+    """R4 issue-type deleted: a reference points to content that has been deleted."""
+    await store(server, {"resourceType": "Patient"}, "p-1")
+    await store(server, response("phq-9", [0] * 8 + [2]))
+    await delete(server, "Patient", "p-1")
+    refused = await refusal(server, "r-1", PERSIST)
+    assert refused.status == 422
+    assert (refused.issues[0].code, refused.issues[0].expression) == (
+        "deleted",
+        "QuestionnaireResponse.subject.reference",
+    )
+    assert "answered 2" in refused.issues[1].diagnostics, "whoever asks is warned"
+    assert await all_of(server, "Observation") == await all_of(server, "Flag") == []
+
+
+async def test_a_score_is_withdrawn_for_a_deleted_patient_too(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    await call(server, "r-1", PERSIST)
+    await store(server, {"resourceType": "Patient"}, "p-1")
+    await delete(server, "Patient", "p-1")
+    await store(server, response("oks", [4] * 12, status="entered-in-error"))
+    await refusal(server, "r-1", PERSIST)
+    (stored,) = await all_of(server, "Observation")
+    assert content(stored)["status"] == "entered-in-error"
+
+
+async def test_a_deleted_score_is_not_silently_stored_again(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    (total,), _ = parts(await call(server, "r-1", PERSIST))
+    await delete(server, "Observation", total["id"])
+    _, issues = parts(await call(server, "r-1", PERSIST))
+    assert any(f"Observation/{total['id']} had been deleted" in text for text in warned(issues))
+    _, issues = parts(await call(server, "r-1", PERSIST))
+    assert not any("Observation/" in text for text in warned(issues))
+
+
+@pytest.mark.parametrize(
+    "edit", [{"status": "entered-in-error"}, {"valueQuantity": {"value": 3}}, {"note": [{"text": "x"}]}]
+)
+async def test_an_edited_score_is_not_silently_overwritten(server: Server, edit: dict[str, Any]) -> None:
+    await store(server, response("oks", [4] * 12))
+    (total,), _ = parts(await call(server, "r-1", PERSIST))
+    label = {"system": "https://example.org/label", "code": "kept"}
+    await store(server, {**total, **edit, "meta": {"tag": [label]}}, total["id"])
+    (again,), issues = parts(await call(server, "r-1", PERSIST))
+    assert again["valueQuantity"]["value"] == 48
+    assert again["meta"]["tag"] == [label]
+    assert any(f"Observation/{total['id']}/_history/2" in text for text in warned(issues))
+
+
+async def test_an_amended_score_is_no_edited_one(server: Server) -> None:
+    await store(server, response("oks", [4] * 12))
+    await call(server, "r-1", PERSIST)
+    await store(server, response("oks", [4] * 11 + [3], status="amended"))
+    _, issues = parts(await call(server, "r-1", PERSIST))
+    assert not any("Observation/" in text for text in warned(issues))
 
 
 async def test_get_never_stores(server: Server) -> None:
@@ -270,10 +442,6 @@ async def test_a_response_that_is_not_here(server: Server) -> None:
 
 async def test_a_deleted_response(server: Server) -> None:
     await store(server, response("oks", [4] * 12))
-
-    async def work(transaction: Transaction) -> None:
-        await transaction.delete("QuestionnaireResponse", "r-1")
-
-    await server.store.write(ALL, work)
+    await delete(server, "QuestionnaireResponse", "r-1")
     assert (await refusal(server, "r-1", method="GET")).status == 410
     assert (await refusal(server, "r-1", PERSIST)).status == 410
