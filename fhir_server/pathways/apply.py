@@ -18,7 +18,7 @@ from fhir_server.pathways.supported import COLLECT_WITH, activity_issues, takes_
 SDC = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
 
 RECEIVED = "received"
-"""The anchor nothing can come before."""
+"""The anchor that is today when it is not given."""
 
 EARLIEST = date(1900, 1, 1)
 """A day before it is a slip of the pen: nobody alive was referred then."""
@@ -67,13 +67,19 @@ def apply_pathway(pathway: Pathway, activities: dict[str, dict[str, Any]], conte
 
 
 def _check_anchors(pathway: Pathway, context: Context) -> None:
-    received = context.anchors.get(RECEIVED, date.min)
     for event, day in context.anchors.items():
         fault = _fault_of_event(pathway, event) or _fault_of_day(pathway, event, day, context.born)
-        if not fault and day < received:
-            fault = f"{event} ({day}) lies before the referral was received ({received})."
         if fault:
-            raise BusinessRule(fault, expression=f"Parameters.parameter.where(name='{event}').value")
+            raise BusinessRule(fault, expression=_parameter(event))
+    contradiction = pathway.order.contradiction(context.anchors)
+    if contradiction:
+        event, other, reason = contradiction
+        issues = [Issue("business-rule", reason, _parameter(name)) for name in (event, other)]
+        raise BusinessRule(reason, issues=issues)
+
+
+def _parameter(event: str) -> str:
+    return f"Parameters.parameter.where(name='{event}').value"
 
 
 def _fault_of_event(pathway: Pathway, event: str) -> str | None:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
+from fhir_server.pathways.order import AnchorOrder, read_order
 from fhir_server.pathways.supported import action_issues, plan_issues
 
 
@@ -61,6 +62,7 @@ class Pathway:
     canonical: str
     title: str
     steps: tuple[Step, ...]
+    order: AnchorOrder
 
     @property
     def events(self) -> list[str]:
@@ -88,7 +90,9 @@ def read_pathway(plan: dict[str, Any], canonical_base: str) -> Pathway:
     steps = tuple(_step(action, expression, canonical_base) for expression, action in actions.items())
     if not steps:
         raise BusinessRule("The plan has no actions: there is nothing to apply.", expression="PlanDefinition.action")
-    return Pathway(f"{plan['url']}|{plan['version']}", plan.get("title", plan["url"]), steps)
+    return Pathway(
+        f"{plan['url']}|{plan['version']}", plan.get("title", plan["url"]), steps, read_order(plan, canonical_base)
+    )
 
 
 def _refuse_unsupported(plan: dict[str, Any], actions: dict[str, dict[str, Any]]) -> None:

@@ -65,8 +65,10 @@ def test_one_activity_per_step_in_the_order_of_the_pathway() -> None:
 
 
 def test_every_resource_is_valid() -> None:
-    anchors = dict.fromkeys(read_pathway(PLAN, BASE).events, date(2025, 3, 2))
-    for plan in (apply(), apply(anchors, practitioner="Practitioner/pr", encounter="Encounter/e")):
+    events = ["received", "accepted", "listed", "operation"]
+    dated = [dict.fromkeys([*events, review], date(2025, 3, 2)) for review in ("improving", "not-improving")]
+    plans = [apply(anchors, practitioner="Practitioner/pr", encounter="Encounter/e") for anchors in dated]
+    for plan in (apply(), *plans):
         for resource in (plan.care_plan, *plan.steps):
             validate(resource)
 
@@ -292,3 +294,50 @@ def test_an_anchor_for_a_plan_that_has_none() -> None:
             Context("Patient/p-1", {"received": date(2026, 3, 2)}, NOW, numbered(), BASE),
         )
     assert refusal.value.issues[0].diagnostics.endswith("counted from received: none of its steps has an anchor.")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("improving", "not-improving"), ("operation", "listed"), ("operation", "accepted")]
+)
+def test_anchors_that_contradict_each_other(first: str, second: str) -> None:
+    """Improving and not improving are two ends of one review; triage, then listing, then operation."""
+    with pytest.raises(FhirError) as refusal:
+        apply({"received": date(2026, 1, 1), first: date(2026, 3, 1), second: date(2026, 3, 2)})
+    assert refusal.value.status == 422
+    assert {issue.expression for issue in refusal.value.issues} == {
+        f"Parameters.parameter.where(name='{event}').value" for event in (first, second)
+    }
+    assert all(first in issue.diagnostics and second in issue.diagnostics for issue in refusal.value.issues)
+
+
+def test_anchors_on_the_same_day_and_in_order() -> None:
+    day = date(2026, 3, 1)
+    assert apply(dict.fromkeys(("received", "accepted", "not-improving", "listed", "operation"), day)).steps
+    assert apply({"received": day, "accepted": day, "improving": date(2026, 4, 12), "listed": date(2027, 1, 1)}).steps
+
+
+def test_a_plan_that_says_no_order_has_none() -> None:
+    plan = {element: value for element, value in PLAN.items() if element != "extension"}
+    anchors = {"received": date(2026, 3, 2), "listed": date(2026, 3, 4), "operation": date(2026, 3, 3)}
+    context = Context("Patient/p-1", anchors, NOW, numbered(), BASE)
+    assert apply_pathway(read_pathway(plan, BASE), ACTIVITIES, context).steps
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [{"after": "listed"}],
+        [{"event": "listed", "after": "listed"}],
+        [{"event": "listed", "after": "operation"}, {"event": "operation", "after": "listed"}],
+        [{"event": "listed", "after": "received"}, {"event": "listed", "after": "accepted"}],
+    ],
+)
+def test_an_order_that_cannot_be(orders: list[dict[str, str]]) -> None:
+    url = f"{BASE}/StructureDefinition/msk-anchor-order"
+    extensions = [
+        {"url": url, "extension": [{"url": part, "valueCode": code} for part, code in order.items()]}
+        for order in orders
+    ]
+    with pytest.raises(FhirError) as refusal:
+        read_pathway({**PLAN, "extension": extensions}, BASE)
+    assert refusal.value.issues[0].expression == "PlanDefinition.extension"
