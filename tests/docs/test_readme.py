@@ -1,9 +1,11 @@
 """The requests that README.md shows are sent as they stand there, to a server with the demo patients."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import pytest
 
@@ -42,3 +44,20 @@ def test_every_request_of_the_tour_succeeds(demo_server, repository, path_with_c
         ["sh", "-e", "-c", script], cwd=repository, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert sent_matches(demo_server, script, "Task?patient=")
+    assert not sent_matches(demo_server, script, "Task?patient=", status="failed"), "the timeline starts today"
+
+
+def sent_matches(server, script, start, **instead):
+    """What the request of the tour that starts so finds, for the patient of the tour."""
+    (found,) = get(server, re.search(r"Patient\?identifier=[^']+", script)[0])
+    (query,) = re.findall(re.escape(start) + r'[^"]+', script)
+    query = query.replace("$patient", found["id"])
+    for name, value in instead.items():
+        query = re.sub(rf"&{name}=[^&]+", "", query) + f"&{name}={value}"
+    return get(server, query)
+
+
+def get(server, query):
+    with urlopen(f"{server.root_url}/fhir/{query}", timeout=60) as answer:
+        return [entry["resource"] for entry in json.load(answer).get("entry", [])]
