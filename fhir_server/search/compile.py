@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir_server.errors import too_costly
+from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.model.identity import rid
 from fhir_server.search.definitions import Definition, definitions
 from fhir_server.search.matching import Matching, unescape
@@ -27,7 +27,7 @@ from fhir_server.storage.query import And, IdIn, Not, Or, Predicate, Query
 
 DEFAULT_COUNT: int = Settings.model_fields["default_count"].default
 MAX_COUNT: int = Settings.model_fields["max_count"].default
-MOST_CONDITIONS = 300
+MOST_CONDITIONS = 200
 """Most conditions of all values together: a value that is not looked up by equality is one, or a few, of the statement
 (docs/spec-clarifications/search.md, search-14)."""
 
@@ -61,13 +61,12 @@ def compile_query(
     predicates = []
     left = MOST_CONDITIONS
     for criterion in request.criteria:
+        if _at_least(criterion, known) > left:
+            raise _over(criterion)
         predicate = _predicate(criterion, known, request.resource_type, matching)
         left -= _conditions(predicate)
         if left < 0:
-            raise too_costly(
-                f"This search compares with too many values, '{criterion.code}' goes over the limit: send several"
-                " searches with fewer values each."
-            )
+            raise _over(criterion)
         predicates.append(predicate)
     return Query(
         request.resource_type,
@@ -91,6 +90,25 @@ def _predicate(criterion: Criterion, known: dict[str, Definition], resource_type
         return last_updated.match(criterion.values, matching)
     definition = known[criterion.code]
     return _MATCH[definition.search_type](definition, criterion.values, matching)
+
+
+def _over(criterion: Criterion) -> InvalidSearch:
+    return too_costly(
+        f"This search compares with too many values, '{criterion.code}' goes over the limit: send several searches"
+        " with fewer values each."
+    )
+
+
+def _at_least(criterion: Criterion, known: dict[str, Definition]) -> int:
+    """Conditions that the criterion makes for certain: counted before its values are read."""
+    definition = known.get(criterion.code)
+    if definition is None or definition.search_type not in _BY_VALUE:
+        return 0
+    return len(criterion.values) * max(1, len(definition.sources))
+
+
+_BY_VALUE = frozenset(("string", "date", "number", "quantity", "composite", "special"))
+"""Types of which every value is a condition at least."""
 
 
 def _conditions(predicate: Predicate) -> int:
