@@ -6,12 +6,14 @@ that order and the page stops after LIMIT rows (docs/architecture.md, "How a sea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fhir_server.storage import query as q
 from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.sql.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, listing
-from fhir_server.storage.sql.predicates import condition, listing_parameter, row_condition
+from fhir_server.storage.sql.predicates import DRIVING, UNDATED, Outer, condition, listing_parameter, row_condition
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 
@@ -62,44 +64,68 @@ class Plan:
         self._statement = statement = Statement(self._postgresql)
         snapshot = self.query.snapshot
         if self.driver.rank == SELECTIVE:
-            return statement.finished(f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq', self._visible())}) q")
+            return statement.finished(f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq')}) q")
         until = "" if snapshot is None else f" AND n.seq <= {statement.bind(snapshot)}"
-        found = self._rows(self.driver, "n.seq", until)
-        gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type(dated=False)
+        found = self._rows(self.driver, "n.seq", bounds=until, superseded_too=True)
+        gone = "SELECT count(*) FROM superseded n WHERE " + self._of_the_type(UNDATED)
         gone += "" if snapshot is None else f" AND n.next_seq <= {statement.bind(snapshot)}"
-        gone += self._probes(None, dated=False)
+        gone += self._probes(self.query.predicates, UNDATED)
         return statement.finished(f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})")
 
     # -- conditions ------------------------------------------------------------------------------------------
 
     def _rows(
-        self, driver: Driver, columns: str, visible: str, *, bounds: str = "", covered: q.Predicate | None = None
+        self,
+        driver: Driver,
+        columns: str,
+        *,
+        bounds: str = "",
+        covered: q.Predicate | None = None,
+        superseded_too: bool = False,
     ) -> str:
         """SELECT of the driving rows that satisfy everything; `covered` is the predicate the driver stands for.
 
-        `visible` is tested last: nearly every row passes it.
+        Whether a version is superseded is tested last: nearly none is.
         """
         where = row_condition(driver.predicate, self._statement, self.query.resource_type, "n")
-        where += self._date_bounds() + bounds + self._probes(covered or driver.predicate)
+        where += self._date_bounds() + bounds
+        others = [predicate for predicate in self.query.predicates if predicate is not (covered or driver.predicate)]
+        join, outer = self._joined(others)
+        where += self._probes(others, outer)
         if isinstance(driver.predicate, q.InCompartment):
-            where += " AND " + self._of_the_type()
-        where += visible
+            where += " AND " + self._of_the_type(outer)
+        if not superseded_too:
+            where += self._visible(outer)
         distinct = "" if driver.one_row_per_version else "DISTINCT "
-        return f"SELECT {distinct}{columns} FROM {driver.table} n WHERE {where}"
+        return f"SELECT {distinct}{columns} FROM {driver.table} n{join} WHERE {where}"
 
-    def _probes(self, driving: q.Predicate | None, *, dated: bool = True) -> str:
+    def _joined(self, others: list[q.Predicate]) -> tuple[str, Outer]:
+        """Takes the first equality out of `others` as a join, on SQLite, where it costs a third less than EXISTS.
+
+        The row found is at most one: the clustered key is given whole. What remains is asked of that row, so that
+        SQLite does not ask it of those that the join drops.
+        """
+        if self._postgresql:
+            return "", DRIVING
+        for predicate in others:
+            if isinstance(predicate, q.NumberIn) and len(predicate.values) == 1:
+                others.remove(predicate)
+                row = row_condition(predicate, self._statement, self.query.resource_type, "j")
+                return f" CROSS JOIN number j ON j.seq = n.seq AND {row} AND j.w = 0", Outer("j")
+        return "", DRIVING
+
+    def _probes(self, predicates: Iterable[q.Predicate], outer: Outer) -> str:
         resource_type = self.query.resource_type
-        others = (predicate for predicate in self.query.predicates if predicate is not driving)
-        return "".join(f" AND {condition(p, self._statement, resource_type, dated=dated)}" for p in others)
+        return "".join(f" AND {condition(p, self._statement, resource_type, outer)}" for p in predicates)
 
-    def _of_the_type(self, *, dated: bool = True) -> str:
+    def _of_the_type(self, outer: Outer) -> str:
         resource_type = self.query.resource_type
-        return condition(listing(resource_type).predicate, self._statement, resource_type, dated=dated)
+        return condition(listing(resource_type).predicate, self._statement, resource_type, outer)
 
-    def _visible(self) -> str:
+    def _visible(self, outer: Outer = DRIVING) -> str:
         """The version was there, and not yet replaced, at the snapshot (None: now)."""
         bind, snapshot = self._statement.bind, self.query.snapshot
-        gone = "SELECT 1 FROM superseded x WHERE x.seq = n.seq"
+        gone = f"SELECT 1 FROM superseded x WHERE x.seq = {outer.alias}.seq"
         if snapshot is None:
             return f" AND NOT {self._statement.exists(gone)}"
         gone += f" AND x.next_seq <= {bind(snapshot)}"
@@ -144,7 +170,7 @@ class Plan:
 
     def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
         bounds = half + self._after_date("n", descending)
-        rows = self._rows(driver, "n.seq, n.k", self._visible(), bounds=bounds, covered=self.driver.predicate)
+        rows = self._rows(driver, "n.seq, n.k", bounds=bounds, covered=self.driver.predicate)
         way = _way(descending)
         return f"{rows} ORDER BY n.k {way}, n.seq {way} LIMIT {self.query.count + 1}"
 
@@ -171,11 +197,11 @@ class Plan:
         if self.query.after is not None:
             after = f" AND n.seq {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
         if self.driver.rank == SELECTIVE:
-            rows = self._rows(self.driver, "n.seq", self._visible(), bounds=after)
+            rows = self._rows(self.driver, "n.seq", bounds=after)
         else:
             number = self._statement.bind(TYPE_NUMBERS[self.query.resource_type])
-            live = f"n.type = {number} AND {self._of_the_type(dated=False)}"
-            probes = self._probes(None, dated=False)
+            live = f"n.type = {number} AND {self._of_the_type(UNDATED)}"
+            probes = self._probes(self.query.predicates, UNDATED)
             rows = f"SELECT n.seq FROM version n WHERE {live}{after}{probes}{self._visible()}"
         return f"{rows} ORDER BY n.seq {_way(descending)} LIMIT {self.query.count + 1}"
 
@@ -183,7 +209,7 @@ class Plan:
 
     def _by_values(self) -> str:
         """Sorts all matches by the value earliest in the order asked for (R4 search.html#sort); none comes last."""
-        rows = self._rows(self.driver, "n.seq AS seq", self._visible())
+        rows = self._rows(self.driver, "n.seq AS seq")
         keys = ", ".join(f"{self._sort_value(key)} AS s{n}" for n, key in enumerate(self.order))
         where = self._after_values("o")
         found = f"SELECT * FROM (SELECT f.seq AS seq, {keys} FROM ({rows}) f) o{where}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 from fhir_server import spec
@@ -10,22 +11,35 @@ from fhir_server.storage.rows import parameter
 from fhir_server.storage.sql.dialect import Statement
 
 
-def condition(predicate: q.Predicate, statement: Statement, resource_type: str, *, dated: bool = True) -> str:
-    """SQL that is true when the version n.seq satisfies `predicate`; `dated`: n has the k of its version too."""
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """The row whose version is asked about: its alias, and whether it has the k of its version beside the seq."""
+
+    alias: str = "n"
+    dated: bool = True
+
+
+DRIVING = Outer()
+UNDATED = Outer(dated=False)
+
+
+def condition(predicate: q.Predicate, statement: Statement, resource_type: str, outer: Outer = DRIVING) -> str:
+    """SQL that is true when the version of `outer` satisfies `predicate`."""
+    seq = f"{outer.alias}.seq"
     match predicate:
         case q.And(parts):
-            return _joined(" AND ", parts, statement, resource_type, dated)
+            return _joined(" AND ", parts, statement, resource_type, outer)
         case q.Or(parts):
-            return _joined(" OR ", parts, statement, resource_type, dated)
+            return _joined(" OR ", parts, statement, resource_type, outer)
         case q.Not(part):
-            return f"NOT {condition(part, statement, resource_type, dated=dated)}"
+            return f"NOT {condition(part, statement, resource_type, outer)}"
         case q.IdIn(rids):
             wanted = statement.one_of("i.rid", rids)
-            return statement.exists(f"SELECT 1 FROM version i WHERE i.seq = n.seq AND {wanted}")
+            return statement.exists(f"SELECT 1 FROM version i WHERE i.seq = {seq} AND {wanted}")
         case q.LastUpdatedRange():
-            return last_updated_bounds(predicate, statement, "n.seq")
+            return last_updated_bounds(predicate, statement, seq)
         case q.Exists(ps):
-            return f"({_has_row('number', ps, statement)} OR {_has_row('text', ps, statement)})"
+            return f"({_has_row('number', ps, statement, seq)} OR {_has_row('text', ps, statement, seq)})"
         case q.CompositeMatch():
             table = "composite"
         case q.TextIn() | q.TextPrefix():
@@ -33,10 +47,10 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
         case _:
             table = "number"
     where = row_condition(predicate, statement, resource_type, "m")
-    if statement.postgresql and dated and isinstance(predicate, _EQUALITIES):
+    if statement.postgresql and outer.dated and isinstance(predicate, _EQUALITIES):
         # One probe of the search index (p, v, k, seq), without a look at the table.
-        return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = n.k AND m.seq = n.seq AND {where}")
-    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', 'n.seq')} AND {where}")
+        return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = {outer.alias}.k AND m.seq = {seq} AND {where}")
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
 
 
 _EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
@@ -46,16 +60,16 @@ CHAIN = 100
 """Longer chains of OR and AND are taken in halves: SQLite refuses expressions deeper than 1,000."""
 
 
-def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, dated: bool) -> str:
+def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, outer: Outer) -> str:
     if len(parts) > CHAIN:
         halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
-        return f"({word.join(_joined(word, half, statement, resource_type, dated) for half in halves)})"
-    return f"({word.join(condition(part, statement, resource_type, dated=dated) for part in parts)})"
+        return f"({word.join(_joined(word, half, statement, resource_type, outer) for half in halves)})"
+    return f"({word.join(condition(part, statement, resource_type, outer) for part in parts)})"
 
 
-def _has_row(table: str, ps: tuple[int, ...], statement: Statement) -> str:
+def _has_row(table: str, ps: tuple[int, ...], statement: Statement, seq: str) -> str:
     wanted = statement.one_of("m.p", ps, "int")
-    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', 'n.seq')} AND {wanted}")
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {wanted}")
 
 
 def row_condition(predicate: q.Predicate, statement: Statement, resource_type: str, row: str) -> str:

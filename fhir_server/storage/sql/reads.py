@@ -15,7 +15,7 @@ from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
-from fhir_server.storage.sql.predicates import condition, last_updated_bounds
+from fhir_server.storage.sql.predicates import UNDATED, condition, last_updated_bounds
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
@@ -193,7 +193,7 @@ def _permitted_where(scope: Scope, query: q.HistoryQuery, statement: Statement) 
     sql = f"SELECT 1 FROM version n WHERE n.rid = ver.rid AND n.version = ({newest})"
     sql += f" AND n.method < {METHODS.index('delete')}"
     for predicate in scope.predicates:
-        sql += f" AND {condition(predicate, statement, query.resource_type or '', dated=False)}"
+        sql += f" AND {condition(predicate, statement, query.resource_type or '', UNDATED)}"
     return f" AND {statement.exists(sql)}"
 
 
