@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from ipaddress import ip_network
+from typing import Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -61,3 +66,57 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         True, description="Write one JSON line per request (route and parameter names, never values)."
     )
+
+    @field_validator("database")
+    @classmethod
+    def _database_is_known(cls, value: str) -> str:
+        if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+            return value
+        if value.startswith(("postgresql://", "postgres://")):
+            return value
+        raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+    @field_validator("base_url", "canonical_base")
+    @classmethod
+    def _url_is_absolute(cls, value: str) -> str:
+        if value and not _is_web_address(value):
+            raise ValueError("must be an absolute http or https URL")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            try:
+                ip_network(name, strict=False)
+            except ValueError:
+                raise ValueError(f"{name} is not an IP address or network") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin != "*" and (not _is_web_address(origin) or urlsplit(origin).path.strip("/")):
+                raise ValueError(f"{origin} is not an origin such as https://app.example.org, nor *")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError):
+            raise ValueError("is not a time zone such as Europe/London") from None
+        return value
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        if self.default_count > self.max_count:
+            raise ValueError("default_count is larger than max_count")
+        return self
+
+
+def _is_web_address(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in value

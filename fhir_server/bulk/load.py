@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -64,10 +66,16 @@ def preparing_processes(count: int) -> Iterator[Executor]:
     # Drafts are millions of small tuples in no cycles: looking for cycles among them took a third of the time.
     gc.disable()
     try:
-        with ProcessPoolExecutor(count, mp_context=context, initializer=gc.disable) as pool:
+        with ProcessPoolExecutor(count, mp_context=context, initializer=_start_quietly) as pool:
             yield pool
     finally:
         gc.enable()
+
+
+def _start_quietly() -> None:
+    gc.disable()
+    # Ctrl-C is for the process that writes; it ends these.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 async def load(
@@ -78,10 +86,12 @@ async def load(
     workers: int,
     execute: bool = False,
     on_progress: Callable[[Batch], None] = lambda batch: None,
+    loaded: Loaded | None = None,
 ) -> Loaded:
     """Store all resources of `batches`.
 
     Args:
+        loaded: where to count, for those who look at it while it grows.
         pool: the processes that prepare (`preparing_processes`).
         workers: how many of them there are.
         execute: carry out Bundles of type batch and transaction instead of storing them.
@@ -90,7 +100,7 @@ async def load(
     settings = server.settings
     options = Options(execute, settings.base_url, settings.max_json_depth, settings.max_body_bytes, settings.time_zone)
     loop = asyncio.get_running_loop()
-    loaded = Loaded()
+    loaded = Loaded() if loaded is None else loaded
     ahead: deque[tuple[Batch, asyncio.Future[bytes]]] = deque()
     writing: asyncio.Task[None] | None = None
 
@@ -121,6 +131,9 @@ async def load(
 async def _store(
     server: Server, batch: Batch, prepared: list[Prepared], loaded: Loaded, on_progress: Callable[[Batch], None]
 ) -> None:
+    loaded.refusals += [
+        Refusal(source, source.file.name, [Issue("structure", reason)]) for source, reason in batch.damaged
+    ]
     drafts: list[Draft] = []
     for n, item in enumerate(prepared):
         if isinstance(item, Accepted):
@@ -171,25 +184,35 @@ async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) 
         loaded.refusals.append(Refusal(source, "Bundle", error.issues))
         return
     loaded.executed += 1
-    loaded.refusals += _refused_entries(source, response)
+    methods = [entry["request"]["method"] for entry in msgspec.json.decode(body).get("entry", []) if "request" in entry]
+    _count_entries(source, response, methods, loaded)
 
 
-def _refused_entries(source: Source, response: Response) -> Iterator[Refusal]:
-    """The entries of a batch that failed, each with its outcome (R4 http.html#brules)."""
+def _count_entries(source: Source, response: Response, methods: list[str], loaded: Loaded) -> None:
+    """What the writing entries of a Bundle came to; a read of a batch that failed refused nothing."""
     answer = msgspec.json.decode(response.body) if isinstance(response.body, bytes) else {}
-    for n, entry in enumerate(answer.get("entry", [])):
-        if entry["response"]["status"] >= "400":
-            issues = entry["response"].get("outcome", {}).get("issue", [])
-            yield Refusal(
-                source,
-                f"Bundle.entry[{n}]",
-                [
-                    Issue(
-                        issue["code"],
-                        issue.get("diagnostics", ""),
-                        next(iter(issue.get("expression", [])), None),
-                        issue["severity"],
-                    )
-                    for issue in issues
-                ],
-            )
+    for n, (method, entry) in enumerate(zip(methods, answer.get("entry", []), strict=False)):
+        status = entry["response"]["status"]
+        if method not in ("GET", "HEAD"):
+            loaded.created += status == "201"
+            loaded.updated += status == "200" and method in ("PUT", "PATCH")
+            loaded.refusals += _refused_entry(source, n, entry)
+
+
+def _refused_entry(source: Source, n: int, entry: dict[str, Any]) -> Iterator[Refusal]:
+    """The entry of a batch if it failed, with its outcome (R4 http.html#brules)."""
+    if entry["response"]["status"] >= "400":
+        issues = entry["response"].get("outcome", {}).get("issue", [])
+        yield Refusal(
+            source,
+            f"Bundle.entry[{n}]",
+            [
+                Issue(
+                    issue["code"],
+                    issue.get("diagnostics", ""),
+                    next(iter(issue.get("expression", [])), None),
+                    issue["severity"],
+                )
+                for issue in issues
+            ],
+        )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -35,13 +36,15 @@ class Batch:
     bodies: list[bytes]
     progress: int
     """Bytes of the files read for it, as they lie on disk."""
+    damaged: list[tuple[Source, str]] = field(default_factory=list)
+    """Files that cannot be read on, from where, and why."""
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
     """The files named and those below the folders named, sorted by name.
 
     Raises:
-        FhirError: a path is neither a folder nor a file with one of SUFFIXES.
+        FhirError: a path is neither a folder nor a file with one of SUFFIXES, or there is no file at all.
     """
     files: list[Path] = []
     for path in paths:
@@ -51,28 +54,32 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
             files.append(path)
         else:
             raise FhirError(f"{path} is neither a folder nor a file ending in {', '.join(SUFFIXES)}.")
+    if not files:
+        raise FhirError(f"There is nothing to load: no file ends in {', '.join(SUFFIXES)}.")
     return files
 
 
 def batches(files: Iterable[Path]) -> Iterator[Batch]:
     """All resources of `files`, in groups of at most BATCH_RESOURCES and about BATCH_BYTES."""
-    sources: list[Source] = []
-    bodies: list[bytes] = []
-    size = progress = 0
+    batch = Batch([], [], 0)
+    size = 0
     for file in files:
         with file.open("rb") as raw:
-            before = 0
-            for line, body in _resources(file, raw):
-                sources.append(Source(file, line))
-                bodies.append(body)
-                size += len(body)
-                if len(bodies) >= BATCH_RESOURCES or size >= BATCH_BYTES:
-                    position = raw.tell()
-                    yield Batch(sources, bodies, progress + position - before)
-                    sources, bodies, size, progress, before = [], [], 0, 0, position
-            progress += raw.tell() - before
-    if bodies:
-        yield Batch(sources, bodies, progress)
+            before, line = 0, 0
+            try:
+                for line, body in _resources(file, raw):
+                    batch.sources.append(Source(file, line))
+                    batch.bodies.append(body)
+                    size += len(body)
+                    if len(batch.bodies) >= BATCH_RESOURCES or size >= BATCH_BYTES:
+                        position = raw.tell()
+                        yield replace(batch, progress=batch.progress + position - before)
+                        batch, size, before = Batch([], [], 0), 0, position
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                batch.damaged.append((Source(file, line), f"The file is damaged from here on: {error}."))
+            batch = replace(batch, progress=batch.progress + raw.tell() - before)
+    if batch.bodies or batch.damaged:
+        yield batch
 
 
 def _resources(file: Path, raw: IO[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from fhir_server.search.extract import extract
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.sql.migrate import require_postgresql_head
 
 DEEPEST = 200
 """The largest `max_json_depth` there can have been when a body was stored."""
@@ -29,7 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings) -> int:
-    store = await open_store(settings)
+    # What only looks makes and changes nothing.
+    if not settings.database.startswith("sqlite:///"):
+        await require_postgresql_head(settings.database)
+    store = await open_store(settings, writing=False)
     findings = 0
     try:
         async for finding in store.check(partial(_rows_of, settings.time_zone)):

@@ -15,8 +15,7 @@ import msgspec
 
 from fhir_server.bulk.load import Loaded, Refusal, load, preparing_processes
 from fhir_server.bulk.source import Batch, batches, files_of
-from fhir_server.cli.options import add_settings, settings_of
-from fhir_server.errors import FhirError
+from fhir_server.cli.options import add_settings, positive, settings_of
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
@@ -44,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Carry out Bundles of type batch and transaction instead of storing them.",
     )
     parser.add_argument(
-        "--workers", dest="processes", type=int, default=2, metavar="N", help="Processes that validate. Default: 2."
+        "--workers",
+        dest="processes",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="Processes that validate. Default: 2.",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="Write every refusal to FILE, a JSON object a line."
@@ -55,33 +59,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when everything was stored, 1 when something was refused or the load failed."""
     settings = settings_of(arguments)
+    files = files_of(arguments.paths)
     started = time.monotonic()
+    loaded = Loaded()
     try:
-        files = files_of(arguments.paths)
-        with preparing_processes(arguments.processes) as pool, _progress(files) as on_progress:
-            loaded = asyncio.run(_load(settings, files, pool, arguments.processes, arguments.execute, on_progress))
-    except FhirError as error:
-        print(f"fhir-server: {error}", file=sys.stderr)
-        return 1
-    _report(loaded, arguments.report)
-    _summarise(loaded, time.monotonic() - started)
+        with _reporting(arguments.report, loaded) as report, _progress(files) as show:
+
+            def on_progress(batch: Batch) -> None:
+                report()
+                show(batch)
+
+            with preparing_processes(arguments.processes) as pool:
+                asyncio.run(_load(settings, arguments, pool, batches(files), on_progress, loaded))
+    finally:
+        # Also after Ctrl-C or a failure: what was stored is stored.
+        _tell_refusals(loaded)
+        _summarise(loaded, time.monotonic() - started)
     return 1 if loaded.refusals else 0
 
 
 async def _load(
     settings: Settings,
-    files: list[Path],
+    arguments: argparse.Namespace,
     pool: Executor,
-    processes: int,
-    execute: bool,
+    found: Iterator[Batch],
     on_progress: Callable[[Batch], None],
-) -> Loaded:
+    loaded: Loaded,
+) -> None:
     store = await open_store(settings)
     try:
         server = Server(store, settings, served_operations(settings.canonical_base))
-        return await load(server, batches(files), pool, workers=processes, execute=execute, on_progress=on_progress)
+        await load(
+            server,
+            found,
+            pool,
+            workers=arguments.processes,
+            execute=arguments.execute,
+            on_progress=on_progress,
+            loaded=loaded,
+        )
     finally:
         await store.close()
+
+
+@contextmanager
+def _reporting(file: Path | None, loaded: Loaded) -> Iterator[Callable[[], None]]:
+    """A function that writes the refusals since its last call to `file`, which is complete at any time."""
+    if file is None:
+        yield lambda: None
+        return
+    written = 0
+    with file.open("wb") as output:
+
+        def write() -> None:
+            nonlocal written
+            fresh = loaded.refusals[written:]
+            output.write(b"".join(msgspec.json.encode(_as_json(refusal)) + b"\n" for refusal in fresh))
+            output.flush()
+            written += len(fresh)
+
+        try:
+            yield write
+        finally:
+            write()
 
 
 @contextmanager
@@ -109,7 +149,7 @@ def _progress(files: list[Path]) -> Iterator[Callable[[Batch], None]]:
     yield line
 
 
-def _report(loaded: Loaded, report: Path | None) -> None:
+def _tell_refusals(loaded: Loaded) -> None:
     for refusal in loaded.refusals[:SHOWN_REFUSALS]:
         for issue in refusal.issues:
             where = issue.expression or refusal.resource
@@ -117,8 +157,6 @@ def _report(loaded: Loaded, report: Path | None) -> None:
     hidden = len(loaded.refusals) - SHOWN_REFUSALS
     if hidden > 0:
         print(f"... and {hidden} more refused; --report FILE lists all.", file=sys.stderr)
-    if report is not None:
-        report.write_bytes(b"".join(msgspec.json.encode(_as_json(refusal)) + b"\n" for refusal in loaded.refusals))
 
 
 def _as_json(refusal: Refusal) -> dict[str, object]:

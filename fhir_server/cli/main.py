@@ -19,12 +19,27 @@ PRIVATE = 0o077
 """Whatever is created belongs to its user alone: files 0600, directories 0700."""
 
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 done with findings or failed, 2 called wrongly."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
     os.umask(PRIVATE)
-    status: int = parsed.run(parsed)
+    try:
+        status: int = parsed.run(parsed)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        from fhir_server.cli.failures import explained  # noqa: PLC0415 (`version` needs none of it)
+
+        sentence = explained(error)
+        if sentence is None:
+            raise
+        print(f"fhir-server: {sentence}", file=sys.stderr)
+        return 1
     return status
 
 

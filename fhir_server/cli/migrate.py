@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from fhir_server.cli.options import add_settings, settings_of, without_password
-from fhir_server.storage.sql.migrate import UnsuitableSchema, migrate_postgresql, migrate_sqlite
+from fhir_server.storage.sql.migrate import migrate_postgresql, migrate_sqlite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     database = settings_of(arguments).database
-    try:
-        if database.startswith("sqlite:///"):
-            changed = migrate_sqlite(Path(database.removeprefix("sqlite:///")))
-        else:
-            changed = asyncio.run(migrate_postgresql(database))
-    except UnsuitableSchema as error:
-        print(f"{without_password(database)}: {error}", file=sys.stderr)
-        return 1
+    changed = migrate(database)
     print(f"{without_password(database)}: {'migrated' if changed else 'up to date'}")
     return 0
+
+
+def migrate(database: str) -> bool:
+    """Bring the database to this version's schema; True when something was done."""
+    if database.startswith("sqlite:///"):
+        return migrate_sqlite(Path(database.removeprefix("sqlite:///")))
+    return asyncio.run(migrate_postgresql(database))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
@@ -40,14 +41,31 @@ def add_settings(parser: argparse.ArgumentParser, fields: Iterable[str] | None =
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings from options, variables and defaults, in that order; ends the program when one is wrong."""
+    _warn_of_unknown_variables()
     given = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
     try:
         return Settings(**given)
     except ValidationError as error:
         for problem in error.errors():
-            name = str(problem["loc"][0])
-            print(f"fhir-server: {option_of(name)} ({variable_of(name)}): {problem['msg']}", file=sys.stderr)
+            message = problem["msg"].removeprefix("Value error, ")
+            where = "".join(f"{option_of(str(name))} ({variable_of(str(name))}): " for name in problem["loc"][:1])
+            print(f"fhir-server: {where}{message}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _warn_of_unknown_variables() -> None:
+    known = {variable_of(name) for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("FHIR_") and name not in known and not name.startswith("FHIR_TEST_"):
+            print(f"fhir-server: {name} is no setting of this server and is passed over.", file=sys.stderr)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a number from 1")
+    return number
 
 
 def without_password(database: str) -> str:

@@ -44,8 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start(settings: Settings, listener: socket.socket) -> int:
     # The server's parts take most of a second to import: not before the cheap refusals.
+    from fhir_server.cli.migrate import migrate  # noqa: PLC0415
     from fhir_server.cli.processes import serve_alone, serve_supervised  # noqa: PLC0415
 
+    # Once, before there are several processes; a database that cannot be used is told here, in words.
+    migrate(settings.database)
     if settings.workers == 1:
         return serve_alone(settings, listener)
     with runtime_directory(settings.database) as directory:

@@ -53,17 +53,20 @@ async def put(
             "This server does not let clients choose ids (R4 http.html#upsert): create with POST.",
             headers={"Allow": "GET, HEAD"},
         )
-    if exists and current is not None and _same(current, draft):
+    if exists and current is not None and await _same(transaction, current, draft):
         return 200, current
     return (200 if exists else 201), await transaction.put(draft)
 
 
-def _same(current: StoredVersion, draft: Draft) -> bool:
+async def _same(transaction: Transaction, current: StoredVersion, draft: Draft) -> bool:
     """Nothing but versionId and lastUpdated would change (docs/spec-clarifications/interactions.md)."""
-    if draft.blob_content is not None or current.blob is not None:
-        return False
     meta = b'"versionId":"%d","lastUpdated":"%s"' % (current.version_id, format_instant(current.last_updated))
-    return current.body == draft.head + meta + draft.tail
+    if current.body != draft.head + meta + draft.tail:
+        return False
+    content = draft.blob_content
+    if content is None or current.blob is None:
+        return content is None and current.blob is None
+    return current.blob.size == sum(map(len, content)) and await transaction.read_blob(current) == b"".join(content)
 
 
 async def conditional_update(server: Server, request: Request, resource_type: str) -> Response:

@@ -25,6 +25,8 @@ _LONG_SAMPLED = re.compile(rb"\d{%d}" % (LARGEST_EXPONENT // _STRIDE))
 """So many digits in a row has each 60th byte of a body with a _LONG_NUMBER: a look at those spares that at all."""
 
 _OPENERS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_HALF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+_NOT_TEXT = "The body is not valid UTF-8, or has half a surrogate pair."
 
 
 def _decimal(text: str) -> Decimal:
@@ -66,9 +68,11 @@ def _read(body: bytes, max_depth: int) -> Any:
         content = _decode(body)
         encoded = _encode(content)
     except msgspec.DecodeError as error:
+        if _HALF_PAIR.search(body):
+            raise UnparseableBody(_NOT_TEXT) from error
         raise UnparseableBody(f"The body is not valid JSON: {error}.") from error
     except UnicodeError as error:
-        raise UnparseableBody("The body is not valid UTF-8, or has half a surrogate pair.") from error
+        raise UnparseableBody(_NOT_TEXT) from error
     if _LONG_SAMPLED.search(body[::_STRIDE]) and _LONG_NUMBER.search(body):
         _refuse_large_integers(content)
     escaped = b"\\" in body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ BATCH = {
     "entry": [
         {"request": {"method": "GET", "url": "Patient/x1"}},
         {"request": {"method": "GET", "url": "Patient/nobody"}},
+        {
+            "request": {"method": "PATCH", "url": "Patient/nobody"},
+            "resource": {"resourceType": "Basic", "code": {"text": "x"}},
+        },
+        {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient"}},
     ],
 }
 
@@ -139,10 +145,44 @@ async def test_bundles_are_carried_out_in_order_when_asked(server: Server, tmp_p
     file = ndjson(tmp_path / "a.ndjson", patient("x1", gender="male"), BUNDLE, BATCH, patient("x2"))
     loaded = await load_files(server, file, execute=True)
     assert loaded.executed == 2
-    assert loaded.created == 2
+    # x1, x2 and the batch's; x1 again by the transaction. A read that finds nothing is no refusal.
+    assert (loaded.created, loaded.updated) == (3, 1)
     assert await version_of(server, "Bundle", "b1") is None
     assert await version_of(server, "Patient", "x1") == 2
-    assert [(refusal.source.line, refusal.resource) for refusal in loaded.refusals] == [(3, "Bundle.entry[1]")]
+    assert [(refusal.source.line, refusal.resource) for refusal in loaded.refusals] == [(3, "Bundle.entry[2]")]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no gzip"])
+async def test_a_damaged_file_does_not_keep_others_out(server: Server, tmp_path: Path, damage: str) -> None:
+    good = ndjson(tmp_path / "a.ndjson", *(patient(f"p{n}") for n in range(300)))
+    content = gzip.compress(good.read_bytes())[:-40] if damage == "truncated" else b"no gzip at all"
+    (tmp_path / "b.ndjson.gz").write_bytes(content)
+    ndjson(tmp_path / "c.ndjson", patient("last"))
+    loaded = await load_files(server, tmp_path)
+    assert [(refusal.source.file.name, refusal.resource) for refusal in loaded.refusals] == [
+        ("b.ndjson.gz", "b.ndjson.gz")
+    ]
+    assert await version_of(server, "Patient", "last") == 1
+    assert loaded.created == 301
+
+
+async def test_a_large_binary_loaded_again_makes_no_new_version(server: Server, tmp_path: Path) -> None:
+    def binary(content: bytes) -> dict[str, Any]:
+        return {
+            "resourceType": "Binary",
+            "id": "letter",
+            "contentType": "application/pdf",
+            "data": b64encode(content).decode(),
+        }
+
+    for content, version in ((b"a" * 300_000, 1), (b"a" * 300_000, 1), (b"b" * 300_000, 2), (b"b" * 300_001, 3)):
+        await load_files(server, ndjson(tmp_path / "a.ndjson", binary(content)))
+        assert await version_of(server, "Binary", "letter") == version
+
+
+def test_nothing_to_load_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FhirError, match="nothing to load"):
+        files_of([tmp_path])
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

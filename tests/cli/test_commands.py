@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -71,6 +73,18 @@ def test_other_than_loopback_is_refused_without_authentication(tmp_path: Path, h
         ("--port", "70000", "--port (FHIR_PORT)"),
         ("--workers", "none", "--workers (FHIR_WORKERS)"),
         ("--log-level", "loud", "--log-level (FHIR_LOG_LEVEL)"),
+        ("--database", "mysql://x", "--database (FHIR_DATABASE): must be sqlite:///PATH or postgresql://"),
+        ("--database", "", "--database"),
+        ("--database", "sqlite:///", "--database"),
+        ("--base-url", "foo", "--base-url"),
+        ("--base-url", "ftp://x", "--base-url"),
+        ("--canonical-base", "not a url", "--canonical-base"),
+        ("--trusted-proxies", "bad/x", "--trusted-proxies (FHIR_TRUSTED_PROXIES): bad/x is not"),
+        ("--cors-origins", "foo", "--cors-origins"),
+        ("--cors-origins", "https://app.example.org/page", "--cors-origins"),
+        ("--time-zone", "Mars/X", "--time-zone"),
+        ("--time-zone", "../etc/passwd", "--time-zone"),
+        ("--default-count", "5000", "default_count is larger than max_count"),
         ("--host", "no.such.host.invalid", "no.such.host.invalid"),
     ],
 )
@@ -114,6 +128,64 @@ def test_a_missing_file_is_told_without_a_trace(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert "nowhere" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "migrate", "serve", "load"])
+@pytest.mark.parametrize(
+    "database", ["sqlite:///nowhere/t.db", "sqlite:///.", "sqlite:///in.json", "postgresql://u:secret@127.0.0.1:1/none"]
+)
+def test_a_database_that_cannot_be_used_is_told_in_a_line(tmp_path: Path, command: str, database: str) -> None:
+    (tmp_path / "in.json").write_text('{"resourceType":"Patient","id":"p1"}' * 50)
+    arguments = {"load": ("in.json",), "serve": ("--port", "0")}.get(command, ())
+    answer = call(tmp_path, command, *arguments, "--database", database)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("fhir-server: ")
+    assert "Traceback" not in answer.stderr
+    assert "secret" not in answer.stderr + answer.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["in.json"]
+
+
+def test_check_looks_only(tmp_path: Path) -> None:
+    answer = call(tmp_path, "check", "--database", "sqlite:///typo.db")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "no database at typo.db" in answer.stderr
+    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE other (x)").connection.close()
+    assert "run fhir-server migrate first" in call(tmp_path, "check", "--database", "sqlite:///empty.db").stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["empty.db"]
+
+
+@pytest.mark.parametrize("arguments", [("--workers", "0"), ("--workers", "-3"), ("--report", "nowhere/r")])
+def test_load_names_wrong_options(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "in.json").write_text('{"resourceType":"Patient","id":"p1"}')
+    answer = call(tmp_path, "load", "in.json", *arguments)
+    assert answer.returncode in (1, 2)
+    assert "Traceback" not in answer.stderr
+    assert arguments[1] in answer.stderr
+
+
+def test_a_variable_that_is_no_setting_is_told(tmp_path: Path) -> None:
+    answer = call(tmp_path, "check", "--database", "sqlite:///typo.db", FHIR_PROT="1", FHIR_TEST_X="1")
+    assert "FHIR_PROT is no setting" in answer.stderr
+    assert "FHIR_TEST_X" not in answer.stderr
+
+
+def test_an_interrupted_load_tells_what_is_stored(tmp_path: Path) -> None:
+    lines = (f'{{"resourceType":"Patient","id":"p{n}","gender":"{"x" if n == 0 else "male"}"}}' for n in range(60_000))
+    (tmp_path / "in.ndjson").write_text("\n".join(lines))
+    os.mkfifo(tmp_path / "refused")
+    loading = subprocess.Popen(
+        [sys.executable, "-m", "fhir_server.cli.main", "load", str(tmp_path / "in.ndjson"), "--workers", "1",
+         "--database", f"sqlite:///{tmp_path}/t.db", "--report", str(tmp_path / "refused")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    with (tmp_path / "refused").open() as report:
+        # The first batch is stored when its refusal is told.
+        assert "p0" in report.readline()
+        os.killpg(loading.pid, signal.SIGINT)
+        out, errors = loading.communicate(timeout=30)
+    assert loading.returncode == 130
+    assert 499 <= int(out.split()[0]) < 59_999
+    assert "Traceback" not in errors
 
 
 def test_a_password_is_never_shown() -> None:

@@ -25,9 +25,28 @@ class UnsuitableSchema(RuntimeError):
 
 def require_head(path: Path) -> None:
     """For a process that only reads the file: raises `UnsuitableSchema` when it is not at HEAD."""
-    if (found := _sqlite_revision(path)) != HEAD:
-        found = f"schema version {found}" if found else "no schema"
-        raise UnsuitableSchema(f"The database has {found}, not version {HEAD}: run fhir-server migrate first.")
+    if not path.exists():
+        raise UnsuitableSchema(f"There is no database at {path}.")
+    _require(_sqlite_revision(path))
+
+
+async def require_postgresql_head(url: str) -> None:
+    """The same for PostgreSQL."""
+    import asyncpg  # noqa: PLC0415 - the postgres extra
+
+    connection = await asyncpg.connect(url)
+    try:
+        known = await connection.fetchval("SELECT to_regclass('alembic_version')")
+        found = await connection.fetchval("SELECT version_num FROM alembic_version") if known else None
+    finally:
+        await connection.close()
+    _require(found)
+
+
+def _require(found: str | None) -> None:
+    if found != HEAD:
+        has = f"schema version {found}" if found else "no schema"
+        raise UnsuitableSchema(f"The database has {has}, not version {HEAD}: run fhir-server migrate first.")
 
 
 def migrate_sqlite(path: Path) -> bool:
