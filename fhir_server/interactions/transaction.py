@@ -37,6 +37,7 @@ async def transaction(server: Server, request: Request, sent: dict[str, Any], di
     """A transaction-response Bundle in the order of the entries; a failure names its entry and nothing is written."""
     entries = [read_entry(request, index, entry) for index, entry in enumerate(sent_entries(server, sent))]
     _refuse_operations(entries)
+    _read_by_get(entries)
     if len(entries) > PLANNED_INLINE:
         steps = await asyncio.to_thread(plan, server, entries)
     else:
@@ -61,6 +62,11 @@ def _refuse_operations(entries: list[BundleEntry]) -> None:
                 expression=f"{entry.expression}.request.url",
                 headers={"Allow": "POST"},
             )
+
+
+def _read_by_get(entries: list[BundleEntry]) -> None:
+    """POST _search is a read: it comes after the writes, as a GET."""
+    for entry in entries:
         if entry.request.method == "POST" and entry.request.path.endswith("/_search"):
             entry.request.method = "GET"
             entry.request.path = entry.request.path.removesuffix("/_search")
@@ -70,7 +76,7 @@ async def _read(server: Server, store: Transaction, entry: BundleEntry, dispatch
     try:
         # Dispatching a GET asks no more of a Store than TransactionReads has.
         reads = cast("Store", TransactionReads(store, server.store))
-        return await dispatch(Server(reads, server.settings), entry.request)
+        return await dispatch(Server(reads, server.settings, server.operations), entry.request)
     except FhirError as error:
         raise error.at(entry.expression) from error
 
