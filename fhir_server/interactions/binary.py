@@ -32,7 +32,8 @@ def binary_answer(server: Server, request: Request, version: StoredVersion, head
             return Response(200, version.body or b"", headers)
         return Response(200, _with_data(server, request, version), headers)
     resource = parse(version.body or b"", max_depth=200)
-    media_type = str(resource["contentType"])
+    # Without a value where an extension says why it is absent.
+    media_type = str(resource.get("contentType", ""))
     if not (media_type.isascii() and media_type.isprintable() and _MEDIA_TYPE.match(media_type)):
         media_type = "application/octet-stream"  # a code of FHIR, but nothing a header may hold
     if "securityContext" in resource:
@@ -52,7 +53,9 @@ def _wants_resource(request: Request) -> bool:
         return True
     for name, value in request.query:
         if name == "_format":
-            return value in ("json", *_JSON)
+            # An unescaped "+" arrives as a space.
+            wanted = value.replace("fhir json", "fhir+json").partition(";")[0].strip().lower()
+            return wanted in ("json", *_JSON)
     accept = request.header("accept") or ""
     return any(part.partition(";")[0].strip().lower() in _JSON for part in accept.split(","))
 

@@ -54,7 +54,10 @@ def read_entry(outer: Request, index: int, entry: dict[str, Any]) -> BundleEntry
     asked = entry.get("request")
     if asked is None:
         raise InvalidResource("An entry of a batch or transaction needs a request.", expression=f"{place}.request")
-    method, url = asked["method"], asked["url"]
+    method, url = asked.get("method"), asked.get("url")
+    if method is None or url is None:
+        # Valid R4: an extension may say why the value is absent.
+        raise InvalidResource("The request of an entry needs a method and a url.", expression=f"{place}.request")
     if method not in METHODS:
         raise InvalidResource(f"{method} is not possible in a Bundle.", expression=f"{place}.request.method")
     if method in ("PUT", "POST", "PATCH") and "resource" not in entry and not _is_bare_operation(method, url):
@@ -110,19 +113,19 @@ async def answer_entry(entry: BundleEntry, response: Response, *, representation
         facts["outcome"] = response.outcome
     reads = entry.request.method == "GET" or version is None
     resource = None
-    if response.outcome is None and not entry.head and (reads or representation) and version_body(response):
-        resource = await whole(response)
+    if response.outcome is None and not entry.head and (reads or representation) and _has_body(response):
+        resource = await _whole(response)
     full_url = None
     if resource is not None and version is not None:
         full_url = f"{entry.request.base_url}/{version.resource_type}/{version.logical_id}"
     return entry_bytes(full_url=full_url, resource=resource, response=facts)
 
 
-def version_body(response: Response) -> bool:
+def _has_body(response: Response) -> bool:
     return response.status not in (204, 304) and response.body != b""
 
 
-async def whole(response: Response) -> bytes:
+async def _whole(response: Response) -> bytes:
     if isinstance(response.body, bytes):
         return response.body
     return b"".join([part async for part in response.body])

@@ -46,5 +46,5 @@ def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str) -> Draft:
         fresh,
         blob_content=[content[n : n + BLOB_CHUNK] for n in range(0, len(content), BLOB_CHUNK)],
         blob_offset=place + len(b'"data":"'),
-        blob_content_type=resource["contentType"],
+        blob_content_type=resource.get("contentType", ""),
     )

@@ -27,6 +27,9 @@ _DOUBT = Doubt()
 NOT_CONTAINED = frozenset(("versionId", "_versionId", "lastUpdated", "_lastUpdated", "security"))
 """What the meta of a contained resource must not have (R4 domainresource.html, dom-4 and dom-5)."""
 
+EXTENSION_URL = ("Extension", "_url")
+"""Shape and key of what cannot be: Extension.url is an XML attribute and has none (R4 extensibility.html)."""
+
 
 def check(resource: Any) -> None:
     """Raises Doubt, KeyError or RecursionError unless `resource` is plainly valid."""
@@ -78,7 +81,7 @@ class _Object:
             table["contained"] = _array(_contained)
         chosen = {key for group in prepared.groups if len(group.keys) > 1 for key in group.keys}
         for key, field in prepared.fields.items():
-            if field.primitive and not field.many and key not in chosen:
+            if field.primitive and not field.many and key not in chosen and (self.path, f"_{key}") != EXTENSION_URL:
                 table[f"_{key}"] = _object("Element")
         self.required = tuple(group.keys[0] for group in prepared.groups if group.required and len(group.keys) == 1)
         self.groups = tuple((frozenset(group.keys), group.required) for group in prepared.groups if len(group.keys) > 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import Issue
-from fhir_server.validation.fast import NOT_CONTAINED, is_other_type
+from fhir_server.validation.fast import EXTENSION_URL, NOT_CONTAINED, is_other_type
 from fhir_server.validation.narrative import problem_of
 from fhir_server.validation.primitives import CHECKS, EXPECTED
 from fhir_server.validation.structure import ANY_RESOURCE, Field, Shape, shape
@@ -63,7 +63,7 @@ class _Walker:
 
     def member(self, holder: dict[str, Any], key: str, content: Any, prepared: Shape, place: str) -> None:
         field = prepared.fields.get(key.removeprefix("_"))
-        if field is None or (key.startswith("_") and not field.primitive):
+        if field is None or (key.startswith("_") and not field.primitive) or (prepared.path, key) == EXTENSION_URL:
             self.add("structure", f"{prepared.path} has no element {key[:64]}.", f"{place}.{key[:64]}")
             return
         where = f"{place}.{field.name}"

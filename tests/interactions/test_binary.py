@@ -79,6 +79,7 @@ class TestAsContent:
         for answer in (
             await client.get(f"Binary/{created.id}", accept=accept),
             await client.get(f"Binary/{created.id}?_format=json"),
+            await client.get(f"Binary/{created.id}?_format={JSON}"),
         ):
             assert answer.content_type == JSON
             assert b64decode(answer.resource["data"]) == PNG
@@ -110,6 +111,14 @@ class TestAsResource:
         assert (missing.status, missing.issue["expression"]) == (400, ["Binary.contentType"])
         wrong = await client.post("Binary", binary(b"") | {"data": "!!"})
         assert (wrong.status, wrong.issue["expression"]) == (400, ["Binary.data"])
+
+    @pytest.mark.parametrize("data", [PNG, bytes(100_000)], ids=["small", "large"])
+    async def test_is_bytes_when_the_type_is_withheld(self, client: Client, name: str, data: bytes) -> None:
+        reason = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}
+        sent = {key: value for key, value in binary(data, name).items() if key != "contentType"}
+        assert (await client.put(f"Binary/{name}", sent | {"_contentType": {"extension": [reason]}})).status == 201
+        read = await client.get(f"Binary/{name}")
+        assert (read.content_type, read.body) == ("application/octet-stream", data)
 
     async def test_in_bundles_it_is_a_resource(self, client: Client, name: str) -> None:
         await client.put(f"Binary/{name}", PNG, content_type="image/png")

@@ -58,6 +58,12 @@ def observation(subject: str, **elements: Any) -> Json:
     }
 
 
+ABSENT: Json = {
+    "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]
+}
+"""Valid where R4 wants a value."""
+
+
 class TestAnswer:
     async def test_has_an_entry_for_each_in_the_same_order(self, client: Client, name: str) -> None:
         await client.stored(patient(f"{name}-old"))
@@ -136,6 +142,10 @@ class TestOrder:
         assert answer.entries[1]["resource"]["type"] == "history"
         assert answer.entries[2]["resource"]["id"] == name
         assert answer.entries[3]["resource"]["entry"][0]["resource"]["id"] == name
+
+    async def test_the_capabilities_are_the_same_inside(self, client: Client) -> None:
+        answer = await transact(client, entry("GET", "metadata"))
+        assert answer.resources == [(await client.get("metadata")).resource]
 
     async def test_a_failing_read_undoes_the_writes(self, client: Client, name: str) -> None:
         answer = await transact(
@@ -505,6 +515,8 @@ class TestAllOrNothing:
             (entry("POST", "Patient/$validate", patient()), 405, "Bundle.entry[1].request.url"),
             ({"resource": patient()}, 400, "Bundle.entry[1].request"),
             ({"request": {"method": "GET"}}, 400, "Bundle.entry[1].request"),
+            ({"request": {"method": "GET", "_url": ABSENT}}, 400, "Bundle.entry[1].request"),
+            ({"request": {"_method": ABSENT, "url": "Patient"}}, 400, "Bundle.entry[1].request"),
             (entry("POST", "", bundle("batch")), 400, "Bundle.entry[1]"),
         ],
         ids=lambda value: value["request"].get("url", "?") if isinstance(value, dict) and "request" in value else None,
@@ -557,12 +569,13 @@ class TestBatch:
                 entry("DELETE", "Patient?nonsense=1"),
                 entry("POST", "/", bundle("batch")),
                 {"resource": patient()},
+                {"request": {"method": "GET", "_url": ABSENT}},
                 entry("PUT", f"Patient/{name}-2", patient(f"{name}-2")),
             ),
         )
         assert (answer.status, answer.resource["type"]) == (200, "batch-response")
-        assert statuses(answer) == ["201", "400", "404", "400", "404", "400", "405", "400", "201"]
-        for n in range(1, 8):
+        assert statuses(answer) == ["201", "400", "404", "400", "404", "400", "405", "400", "400", "201"]
+        for n in range(1, 9):
             outcome = answer.entries[n]["response"]["outcome"]
             assert outcome["resourceType"] == "OperationOutcome"
             assert outcome["issue"][0]["severity"] == "error"
