@@ -41,13 +41,24 @@ class OriginCheck:
         if origin is None:
             foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         else:
-            foreign = urlsplit(origin).netloc != host and not self._cors.allows(origin)
+            foreign = _authority(origin) != host and not self._cors.allows(origin)
         if foreign:
             raise Forbidden("A page of another site may not write here. Allow its origin with --cors-origins.")
 
     def _is_ours(self, host: str) -> bool:
-        name = (urlsplit(f"//{host}").hostname or "") if ":" in host else host.lower()
+        try:
+            name = (urlsplit(f"//{host}").hostname or "") if ":" in host else host.lower()
+        except ValueError:
+            return False
         return name in self._hosts or name.endswith(".localhost") or is_loopback(name)
+
+
+def _authority(origin: str) -> str | None:
+    """Host and port of an origin; None when it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def is_loopback(host: str) -> bool:

@@ -31,12 +31,15 @@ def format_instant(micros: int) -> bytes:
 
 
 def parse_instant(text: str) -> int | None:
-    """Microseconds of an instant with seconds and a zone; None for anything else. Finer digits are cut."""
+    """Microseconds of an instant with seconds and a zone; None for anything else. Finer digits are cut.
+
+    One that UTC would put outside of the years 1 to 9999 is none.
+    """
     if not _INSTANT.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(_FINER.sub(r"\1", text))
-    except ValueError:
+        moment = datetime.fromisoformat(_FINER.sub(r"\1", text)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
     return (moment - _EPOCH) // timedelta(microseconds=1)
 

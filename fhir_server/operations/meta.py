@@ -15,6 +15,7 @@ from fhir_server.interactions.answer import present, version_headers
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.preconditions import check_if_match
+from fhir_server.interactions.vread import version_number
 from fhir_server.model import json
 from fhir_server.operations import labels
 from fhir_server.operations.labels import Meta
@@ -32,10 +33,8 @@ async def meta(call: OperationRequest) -> Response:
     store = call.server.store
     if call.version_id is None:
         version = await store.read(call.scope, resource_type, logical_id)
-    elif call.version_id.isdecimal():
-        version = await store.vread(call.scope, resource_type, logical_id, int(call.version_id))
     else:
-        version = None
+        version = await store.vread(call.scope, resource_type, logical_id, version_number(call.version_id))
     if version is None and call.version_id is not None:
         raise ResourceNotFound(f"There is no version {call.version_id} of {resource_type}/{logical_id}.")
     return _answer(present(version, resource_type, logical_id))

@@ -26,6 +26,7 @@ async def status(client: httpx.AsyncClient, method: str, *headers: tuple[str, st
         [EVIL],
         [("Origin", "null")],
         [("Origin", "http://localhost:9999")],
+        [("Origin", "http://[")],
         [("Sec-Fetch-Site", "cross-site")],
         [("Sec-Fetch-Site", "same-site")],
     ],
@@ -66,6 +67,7 @@ async def test_an_origin_that_cors_allows_may(dispatch: TableDispatch) -> None:
         ("localhost:8080", 200),
         ("LOCALHOST", 200),
         ("[::1]:8080", 200),
+        ("[::1", 403),
         ("fhir.localhost", 200),
     ],
 )

@@ -115,7 +115,12 @@ async def test_a_large_binary_keeps_its_content(operations: Operations, put: Put
 async def test_unknown_and_deleted_resources(
     operations: Operations, put: Put, delete: Callable[[str, str], Awaitable[None]]
 ) -> None:
-    for path in ("Patient/p/$meta", "Patient/p/_history/1/$meta", "Patient/p/_history/x/$meta"):
+    for path in (
+        "Patient/p/$meta",
+        "Patient/p/_history/1/$meta",
+        "Patient/p/_history/x/$meta",
+        f"Patient/p/_history/{2**64}/$meta",
+    ):
         with pytest.raises(ResourceNotFound):
             await operations.get(path)
     with pytest.raises(ResourceNotFound):

@@ -117,6 +117,10 @@ def test_a_value_that_cannot_be_read_is_a_400_that_names_the_parameter(name: str
     ("Patient", "phone", "phone|123"),
     ("Location", "near", "here"),
     ("Location", "near", "91|0"),
+    ("Location", "near", "NaN|0"),
+    ("Location", "near", "sNaN|0"),
+    ("Location", "near", "0|0|Infinity"),
+    ("Location", "near", "0|0|1e999999"),
     ("Location", "near", "1|1|1|kg"),
     ("RiskAssessment", "probability", "half"),
 ])  # fmt: skip

@@ -6,6 +6,7 @@ import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from fhir_server.model.json import LARGEST_EXPONENT
 from fhir_server.model.ucum import canonical
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unusable
@@ -57,11 +58,19 @@ def _parse(code: str, value: str) -> tuple[float, float, float]:
     if not 2 <= len(parts) <= 4:
         raise unusable(code, value, expected)
     try:
-        latitude, longitude = Decimal(parts[0]), Decimal(parts[1])
-        distance = Decimal(parts[2]) if len(parts) > 2 and parts[2] else DEFAULT_KILOMETRES
+        latitude, longitude = _number(parts[0]), _number(parts[1])
+        distance = _number(parts[2]) if len(parts) > 2 and parts[2] else DEFAULT_KILOMETRES
     except InvalidOperation:
         raise unusable(code, value, expected) from None
     metres = canonical(distance, parts[3] if len(parts) == 4 and parts[3] else "km")
     if not (abs(latitude) <= 90 and abs(longitude) <= 180 and distance >= 0) or metres is None or metres[1] != "m":
         raise unusable(code, value, expected)
     return float(latitude), float(longitude), float(metres[0])
+
+
+def _number(text: str) -> Decimal:
+    """Raises InvalidOperation, also for infinity, what is not a number and what no double can hold."""
+    value = Decimal(text)
+    if not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT:
+        raise InvalidOperation
+    return value
