@@ -165,7 +165,8 @@ def _identity(call: OperationRequest) -> int:
 async def _selection(call: OperationRequest, snapshot: int) -> Selection:
     search = partial(call.server.store.search, call.scope)
     selected = _types(call)
-    held = {name for name, count in (await call.server.store.counts(call.scope)).items() if count}
+    # Also types of which all is deleted by now: a later page shows what was there at the first.
+    held = set(await call.server.store.counts(call.scope))
     wanted = held & selected if selected else held
     types = compartment_types(wanted)
     record = PatientRecord(search, call.target[1], types, _care_dates(call, types), snapshot)

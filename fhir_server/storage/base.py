@@ -105,7 +105,7 @@ class Inconsistency:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What this store declares; routing and the CapabilityStatement follow it."""
+    """What this store can do. Both stores there are can do all of it, and nothing asks yet."""
 
     search: bool = True
     write: bool = True
@@ -181,7 +181,7 @@ class Store(Protocol):
     async def history(self, scope: Scope, query: HistoryQuery) -> HistoryPage: ...
 
     async def counts(self, scope: Scope) -> dict[str, int]:
-        """Current resources per type, from the counters."""
+        """Current resources of each type there is or was something of, from the counters."""
         ...
 
     async def write(self, scope: Scope, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -132,6 +132,20 @@ async def test_pages_show_the_moment_of_the_first(operations: Operations, put: P
 
 
 @pytest.mark.usefixtures("record")
+async def test_pages_show_what_was_deleted_since_the_first(
+    operations: Operations, delete: Callable[[str, str], Awaitable[None]]
+) -> None:
+    whole = entries(await operations.get(PATH))
+    first = await operations.get(PATH, ("_count", "2"))
+    for reference in whole:
+        await delete(*reference.split("/"))
+    rest = await operations.get(
+        PATH, *parse_qsl(urlsplit(first["link"][1]["url"]).query.replace("_count=2", "_count=50"))
+    )
+    assert list(entries(first) | entries(rest)) == list(whole)
+
+
+@pytest.mark.usefixtures("record")
 async def test_a_cursor_opens_only_the_record_it_was_made_for(operations: Operations) -> None:
     first = await operations.get(PATH, ("_count", "2"))
     following = parse_qsl(urlsplit(first["link"][1]["url"]).query)

@@ -144,7 +144,7 @@ async def test_counters_count_what_is_permitted(store: Store) -> None:
     await fill(store)
     await put(store, draft({"resourceType": "Patient", "id": "p2"}, IndexRows(compartments=[rid("Patient", "p2")])))
     assert await store.counts(ALL) == {"Observation": 3, "Patient": 1}
-    assert await store.counts(P1) == {"Observation": 1}
+    assert await store.counts(P1) == {"Observation": 1, "Patient": 0}
     assert await store.counts(P2) == {"Observation": 2, "Patient": 1}
 
 

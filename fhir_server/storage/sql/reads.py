@@ -21,7 +21,7 @@ CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
 BLOB = "SELECT b.position, b.size, b.content_type FROM blob b WHERE b.seq = ?"
 CHUNK = "SELECT c.content FROM blob_chunk c WHERE c.seq = ? AND c.n = ?"
-COUNTS = "SELECT s.type, s.count FROM type_stat s WHERE s.count > 0"
+COUNTS = "SELECT s.type, s.count FROM type_stat s"
 
 WITH_BLOB = 1
 """version.codec of a body whose data is in `blob_chunk`."""
@@ -136,7 +136,7 @@ async def counts(session: Session, scope: Scope) -> dict[str, int]:
     counted = {TYPE_NAMES[number]: count for number, count in await session.fetch(COUNTS, ())}
     if scope.predicates:
         pages = {name: await search(session, scope, q.Query(name, count=0, total=True)) for name in counted}
-        counted = {name: page.total for name, page in pages.items() if page.total}
+        counted = {name: page.total or 0 for name, page in pages.items()}
     return counted
 
 
