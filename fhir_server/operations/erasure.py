@@ -6,6 +6,7 @@ attachments point at. Both are found by reading every stored version once.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from fhir_server.model.identity import rid
@@ -73,5 +74,7 @@ async def plan_erasure(store: Store, scope: Scope, patient_id: str, time_zone: s
         if page.next_before is None:
             break
         query = replace(query, snapshot=page.snapshot, before=page.next_before)
+        # A page may be read without waiting for anything: let others have a turn.
+        await asyncio.sleep(0)
     erasure.keys |= own_binaries - shared_binaries
     return erasure

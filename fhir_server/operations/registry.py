@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.errors import FhirError, MethodNotAllowed
+from fhir_server.interactions.body import aside
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
 from fhir_server.operations.definition import Definition, load
 from fhir_server.operations.parameters import read_parameters
@@ -76,7 +77,7 @@ class OperationRegistry:
         definition = known.definition
         if request.method not in known.methods:
             raise _wrong_method(known, request.method)
-        parameters = read_parameters(definition, request, server.settings.max_json_depth)
+        parameters = await aside(request, lambda: read_parameters(definition, request, server.settings.max_json_depth))
         return await known.handler(
             OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_server.errors import FhirError, InvalidResource, Issue, operation_outcome
 from fhir_server.interactions.answer import present
-from fhir_server.interactions.body import check_body_id
+from fhir_server.interactions.body import aside, check_body_id
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
@@ -32,7 +32,7 @@ async def validate(call: OperationRequest) -> Response:
     else:
         resource = await _resource(call, mode)
         _check_profile(call.one("profile"), resource)
-        found = [*_issues_of_type(call, resource), *issues(resource)]
+        found = [*_issues_of_type(call, resource), *await aside(call.request, lambda: issues(resource))]
         if not found and mode in ("create", "update"):
             found = await _issues_of_write(call, mode, resource)
     return Response(200, json.encode(operation_outcome(found or [_ALL_OK])))
