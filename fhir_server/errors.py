@@ -79,7 +79,7 @@ def _below(entry: str, expression: str | None) -> str:
 
 
 class InvalidResource(FhirError):
-    """The body is not a valid resource (R4 http.html#create: 400 for structure, 422 for rules)."""
+    """The body is not a valid resource (400: docs/spec-clarifications/interactions.md, int-8)."""
 
     code = "invalid"
 

@@ -104,10 +104,10 @@ async def _entry(server: Server, request: Request, version: StoredVersion) -> by
         full_url=f"{request.base_url}/{url}",
         resource=await complete_body(server, request, version) if version.body is not None else None,
         request={"method": verb, "url": version.resource_type if verb == "POST" else url},
-        response={"status": status, "etag": headers["ETag"], "lastModified": last_modified(version)},
+        response={"status": status, "etag": headers["ETag"], "lastModified": _last_modified(version)},
     )
 
 
-def last_modified(version: StoredVersion) -> str:
+def _last_modified(version: StoredVersion) -> str:
     """bundle.html: entry.response.lastModified is an instant."""
     return format_instant(version.last_updated).decode()

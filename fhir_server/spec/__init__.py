@@ -36,10 +36,6 @@ class Element(msgspec.Struct, frozen=True):
     def many(self) -> bool:
         return self.max not in ("0", "1")
 
-    @property
-    def content_reference(self) -> str | None:
-        return self.content
-
 
 class Structure(msgspec.Struct, frozen=True, dict=True):
     """A resource type or datatype."""
