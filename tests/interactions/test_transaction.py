@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fhir_server.interactions.exchange import Server
+from fhir_server.operations.served import served_operations
 from tests.interactions.conftest import BASE_URL, SYSTEM, Answer, Client, Json, numbered, patient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -144,8 +146,12 @@ class TestOrder:
         assert answer.entries[3]["resource"]["entry"][0]["resource"]["id"] == name
 
     async def test_the_capabilities_are_the_same_inside(self, client: Client) -> None:
-        answer = await transact(client, entry("GET", "metadata"))
-        assert answer.resources == [(await client.get("metadata")).resource]
+        server = client.server
+        operations = served_operations(server.settings.canonical_base)
+        full = Client(Server(server.store, server.settings, operations))
+        answer = await transact(full, entry("GET", "metadata"))
+        assert answer.resources == [(await full.get("metadata")).resource]
+        assert "operation" in answer.resources[0]["rest"][0]
 
     async def test_a_failing_read_undoes_the_writes(self, client: Client, name: str) -> None:
         answer = await transact(
