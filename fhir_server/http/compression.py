@@ -16,7 +16,7 @@ LEAST_BYTES = 4096
 _COMPRESSIBLE = ("application/fhir+json", "application/json", "text/", "application/xml", "application/fhir+ndjson")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def encoding_for(accept_encoding: str) -> str:
     """`zstd`, `gzip` or "" (leave as it is); zstd first when both are accepted (RFC 9110 section 12.5.3)."""
     items = [name_and_parameters(item) for item in accept_encoding.split(",")]

@@ -21,7 +21,7 @@ _FORMATS = {"json": FHIR_JSON, FHIR_JSON: FHIR_JSON} | {name: name for name in _
 _ONLY_JSON = "This server speaks FHIR as JSON only (application/fhir+json); XML and Turtle are not supported."
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def response_type(accept: str, format_: str) -> str:
     """The media type of a JSON answer: the generic one when the client asked for just that.
 
@@ -55,14 +55,14 @@ def response_type(accept: str, format_: str) -> str:
     raise NotAcceptable(f"{_ONLY_JSON} Accept it, or */*, or send _format=json.")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def wants_fhir(accept: str) -> bool:
     """Whether a Binary is asked for as a resource rather than as its content (R4 binary.html#rest)."""
     names = [name_and_parameters(media_range)[0] for media_range in accept.split(",")]
     return any(name in _JSON for name in names) or all(name in _OTHER_FHIR for name in names)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def check_content_type(content_type: str, allowed: tuple[str, ...]) -> None:
     """Refuse a body whose media type is not one of `allowed`.
 

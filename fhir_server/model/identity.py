@@ -20,13 +20,26 @@ def rid(resource_type: str, logical_id: str) -> int:
     return hash64(f"{resource_type}/{logical_id}".encode())
 
 
-@lru_cache(maxsize=65536)
+LONGEST_CACHED = 256
+"""Characters of a text that a cache may hold on to: what clients send may have a million, and caches many entries."""
+
+
 def token(system: str, code: str) -> int:
     """Identity of a coded value; `system` is "" when the coding has none."""
+    find = _token if len(system) + len(code) <= LONGEST_CACHED else _token.__wrapped__
+    return find(system, code)
+
+
+@lru_cache(maxsize=65536)
+def _token(system: str, code: str) -> int:
     return hash64(f"{system}|{code}".encode())
 
 
-@lru_cache(maxsize=4096)
 def symbol(text: str) -> int:
     """Identity of a system, unit or version; the empty string is 0."""
+    return _symbol(text) if len(text) <= LONGEST_CACHED else hash64(text.encode())
+
+
+@lru_cache(maxsize=4096)
+def _symbol(text: str) -> int:
     return hash64(text.encode()) if text else 0

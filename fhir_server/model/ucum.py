@@ -50,7 +50,7 @@ def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
 
     None for codes that are not UCUM or not in the table. The result is exact to 34 digits.
     """
-    reduced = _reduce(code)
+    reduced = _reduce(code) if len(code) <= MAX_CODE else None
     if reduced is None:
         return None
     numerator, denominator, offset, base = reduced
@@ -71,7 +71,7 @@ def _reduce(code: str) -> tuple[Decimal, Decimal, Decimal, str] | None:
         factor, offset = AFFINE[bare]
         ratio = Fraction(factor)
         return Decimal(ratio.numerator), Decimal(ratio.denominator), Decimal(offset), "K"
-    if not code or len(code) > MAX_CODE:
+    if not code:
         return None
     try:
         unit = _Parser(code).whole()

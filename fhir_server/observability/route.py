@@ -30,7 +30,7 @@ def route_of(method: str, path: str) -> tuple[str, str]:
 
 def parameter_names(query: list[tuple[str, str]]) -> list[str]:
     """The names of the parameters, in order, without repeats; `?` for one that FHIR does not know."""
-    return list(dict.fromkeys(_safe_name(name) for name, _ in query))
+    return list(dict.fromkeys(_safe_name(name) if len(name) <= 128 else "?" for name, _ in query))
 
 
 @lru_cache(maxsize=1024)
@@ -82,7 +82,5 @@ def _template(segments: list[str]) -> list[str]:
 @lru_cache(maxsize=4096)
 def _safe_name(name: str) -> str:
     """`name` when each of its words (`subject:Patient.name`) is one of FHIR's, else `?`."""
-    if len(name) > 128:
-        return "?"
     words = name.replace(":", ".").split(".")
     return name if all(is_parameter_word(word) or is_resource_type(word) for word in words) else "?"

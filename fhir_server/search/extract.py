@@ -22,8 +22,8 @@ def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> Ind
     walk, text, primary = _compiled(resource_type)
     rows = IndexRows()
     walk(resource, rows, time_zone)
-    narrative = (resource.get("text") or {}).get("div") if text is not None else None
-    if narrative:
+    narrative = (resource.get("text") or {}).get("div")
+    if narrative and text is not None:
         rows.features += [word(text, found) for found in words(narrative)]
     if resource_type == "Patient" and "id" in resource:
         rows.compartments.append(rid("Patient", resource["id"]))

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from html import unescape
 
-from fhir_server.model.identity import hash64
+from fhir_server.model.identity import LONGEST_CACHED, hash64
 
 _TAG_OR_WORD = re.compile(r"<[^>]*>|([^\W_]+)")
 _TAG = re.compile(r"<[^>]*>")
@@ -41,7 +41,11 @@ def words(xhtml: str) -> list[str]:
     return sorted(found)[:MOST_WORDS] if len(found) > MOST_WORDS else list(found)
 
 
-@lru_cache(maxsize=16384)
 def word(p: int, folded: str) -> int:
     """The feature of one word in the text parameter `p`."""
+    return _word(p, folded) if len(folded) <= LONGEST_CACHED else _word.__wrapped__(p, folded)
+
+
+@lru_cache(maxsize=16384)
+def _word(p: int, folded: str) -> int:
     return hash64(f"{p}:{folded}".encode()) >> 32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from fhir_server.model.identity import LONGEST_CACHED
 from fhir_server.search.definitions import Definition, definitions
 from fhir_server.search.parameters.token import CODED_TYPES
 from fhir_server.search.primary import primary_date
@@ -13,7 +14,7 @@ _KINDS = {"date": "number", "number": "number", "quantity": "number", "string": 
 
 
 def is_sortable(resource_type: str, code: str) -> bool:
-    return sort_key(resource_type, code, descending=False) is not None
+    return len(code) <= LONGEST_CACHED and sort_key(resource_type, code, descending=False) is not None
 
 
 @lru_cache(maxsize=4096)

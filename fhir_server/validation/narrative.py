@@ -32,9 +32,17 @@ class _Refused(Exception):
     """Says what is wrong with the narrative."""
 
 
-@lru_cache(maxsize=256)
+LONGEST_CACHED = 16_384
+"""Characters of a narrative whose judgement is kept."""
+
+
 def problem_of(div: str) -> str | None:
     """What is wrong with a Narrative.div, or None."""
+    return _problem_of(div) if len(div) <= LONGEST_CACHED else _problem_of.__wrapped__(div)
+
+
+@lru_cache(maxsize=256)
+def _problem_of(div: str) -> str | None:
     if _MARKUP_DECLARATION.search(div):
         return "it has a DOCTYPE, CDATA or processing instruction, which R4 does not allow"
     text = div.strip()

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from fhir_server.model.identity import LONGEST_CACHED
 from fhir_server.validation.narrative import problem_of
 
 Check = Callable[[Any], bool]
@@ -74,7 +75,8 @@ def _matches(pattern: re.Pattern[str]) -> Check:
     def matches(value: str) -> bool:
         return pattern.fullmatch(value) is not None
 
-    return lambda value: type(value) is str and matches(value)
+    whole = matches.__wrapped__
+    return lambda value: type(value) is str and (matches(value) if len(value) <= LONGEST_CACHED else whole(value))
 
 
 def _calendar(pattern: re.Pattern[str]) -> Check:
@@ -87,7 +89,8 @@ def _calendar(pattern: re.Pattern[str]) -> Check:
         day = value[8:10]
         return day <= "28" or int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
-    return lambda value: type(value) is str and matches(value)
+    whole = matches.__wrapped__
+    return lambda value: type(value) is str and (matches(value) if len(value) <= LONGEST_CACHED else whole(value))
 
 
 def _base64(value: Any) -> bool:

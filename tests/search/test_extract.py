@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from fhir_server.search.extract import extract
 from fhir_server.search.features import trigrams, word, words
 from fhir_server.search.parameters.number import ordered
 from fhir_server.storage.rows import NO_DATE, VARIANT_CANONICAL, VARIANT_IDENTIFIER, parameter
+from fhir_server.validation import validate
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
@@ -128,3 +130,32 @@ def test_words_of_a_narrative() -> None:
     assert set(words("<p title='secret'>Fish &lt;and&gt; CHIPS, caf\u00e9_1</p>")) == {"fish", "and", "chips", "café"}
     assert set(words("<p>No. 7 of 膝</p>")) == {"膝"}
     assert words("") == []
+
+
+def test_long_texts_stay_in_no_cache() -> None:
+    """What is kept of a resource once it is checked and indexed does not grow with its texts."""
+
+    def read(n: int) -> None:
+        long = f"{n}-" + "ab" * 50_000
+        patient = {
+            "resourceType": "Patient",
+            "id": "1",
+            "implicitRules": f"urn:{long}",
+            "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{long}</div>'},
+            "identifier": [{"system": f"urn:{long}", "value": long}],
+            "name": [{"family": long, "text": f"é{long}"}],
+            "maritalStatus": {"coding": [{"system": f"urn:{long}", "code": long}]},
+            "managingOrganization": {"reference": f"urn:{long}"},
+        }
+        validate(patient)
+        extract(patient)
+
+    read(0)
+    tracemalloc.start()
+    try:
+        for n in range(1, 21):
+            read(n)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 200_000

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.errors import InvalidSearch
-from fhir_server.model.identity import symbol
+from fhir_server.model.identity import LONGEST_CACHED, symbol
 from fhir_server.model.ucum import canonical
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
@@ -55,7 +55,9 @@ def entries(quantity: dict[str, Any]) -> list[tuple[int, int, int]]:
     value = quantity.get("value")
     if value is None:
         return []
-    return _entries(value, quantity.get("system") or "", quantity.get("code") or "", quantity.get("unit") or "")
+    system, code, unit = quantity.get("system") or "", quantity.get("code") or "", quantity.get("unit") or ""
+    find = _entries if len(system) + len(code) + len(unit) <= LONGEST_CACHED else _entries.__wrapped__
+    return find(value, system, code, unit)
 
 
 @lru_cache(maxsize=16384)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import too_costly
-from fhir_server.model.identity import rid, symbol
+from fhir_server.model.identity import LONGEST_CACHED, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
 from fhir_server.storage.query import NumberIn, Predicate, TextIn
@@ -22,9 +22,13 @@ _NOBODY = rid("", "")
 """No resource has this rid: what a value asks for that no row of the parameter can hold."""
 
 
-@lru_cache(maxsize=16384)
 def local(reference: str) -> tuple[str, int] | None:
     """(type, rid) of a relative reference, whatever version it names; None for any other."""
+    return _local(reference) if len(reference) <= LONGEST_CACHED else None
+
+
+@lru_cache(maxsize=16384)
+def _local(reference: str) -> tuple[str, int] | None:
     match = _LOCAL.fullmatch(reference)
     return (match[1], rid(match[1], match[2])) if match and match[1] in spec.RESOURCE_TYPES else None
 

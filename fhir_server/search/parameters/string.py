@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.model.identity import hash64
+from fhir_server.model.identity import LONGEST_CACHED, hash64
 from fhir_server.search.definitions import Definition
 from fhir_server.search.features import trigrams
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
@@ -24,9 +24,13 @@ _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
 
-@lru_cache(maxsize=16384)
 def fold(text: str) -> str:
     """`text` without case, accents and punctuation; dashes, slashes and runs of white space become one space."""
+    return _fold(text) if len(text) <= LONGEST_CACHED else _fold.__wrapped__(text)
+
+
+@lru_cache(maxsize=16384)
+def _fold(text: str) -> str:
     if text.isascii():
         plain = text.translate(_ASCII_PUNCTUATION)
     else:
@@ -46,7 +50,7 @@ def _row(text: str) -> tuple[str, int]:
 
 
 def index(rows: IndexRows, p: int, text: str) -> None:
-    value, exact = _row(text)
+    value, exact = _row(text) if len(text) <= LONGEST_CACHED else _row.__wrapped__(text)
     if value:
         rows.texts.append((p, value, exact))
         rows.features += trigrams(p, value)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.errors import InvalidSearch
-from fhir_server.model.identity import symbol
+from fhir_server.model.identity import LONGEST_CACHED, symbol
 from fhir_server.model.identity import token as token_hash
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.elements import implied_systems
@@ -27,9 +27,14 @@ _PHONE = re.compile(r"[\d\s().+/-]+", re.ASCII)
 _PHONE_PUNCTUATION = re.compile(r"[\s().\-/]+", re.ASCII)
 
 
-@lru_cache(maxsize=16384)
 def entry(system: str, code: str) -> tuple[int, str, str]:
     """The dictionary entry of a token: (hash, system, code)."""
+    find = _entry if len(system) + len(code) <= LONGEST_CACHED else _entry.__wrapped__
+    return find(system, code)
+
+
+@lru_cache(maxsize=16384)
+def _entry(system: str, code: str) -> tuple[int, str, str]:
     return token_hash(system, code), system, code
 
 
