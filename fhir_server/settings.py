@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
             return value
         if value.startswith(("postgresql://", "postgres://")):
+            _require_readable(value)
             return value
         raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
 
@@ -115,6 +116,20 @@ class Settings(BaseSettings):
         if self.default_count > self.max_count:
             raise ValueError("default_count is larger than max_count")
         return self
+
+
+def _require_readable(url: str) -> None:
+    """Says nothing of what stands there: parts of a password would be in it."""
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+        # Asking for the port is what raises when it is none.
+        readable = "#" not in url and all(urlsplit(f"//{host}").port != 0 for host in hosts)
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ValueError(
+            "cannot be read: a port is a number; in a user or password # / ? @ [ : are written %23 %2F ..."
+        )
 
 
 def _is_web_address(value: str) -> bool:
