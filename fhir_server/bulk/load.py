@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from fhir_server.errors import FhirError, Issue
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.interactions.router import dispatch
 from fhir_server.interactions.update import put
+from fhir_server.model.instant import format_instant, now
 from fhir_server.storage.base import Draft, Transaction
 from fhir_server.storage.scope import ALL
 
@@ -54,7 +56,7 @@ class Loaded:
 
     @property
     def total(self) -> int:
-        return self.created + self.updated + self.unchanged + self.executed + len(self.refusals)
+        return self.created + self.updated + self.unchanged + len(self.refusals)
 
 
 @contextmanager
@@ -63,19 +65,24 @@ def preparing_processes(count: int) -> Iterator[Executor]:
     context = multiprocessing.get_context("forkserver")
     # The server process imports once; each worker is a fork of it.
     context.set_forkserver_preload(["fhir_server.bulk.prepare"])
+    # Ctrl-C is for the process that writes; these inherit that they ignore it.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     # Drafts are millions of small tuples in no cycles: looking for cycles among them took a third of the time.
     gc.disable()
     try:
-        with ProcessPoolExecutor(count, mp_context=context, initializer=_start_quietly) as pool:
-            yield pool
+        with ProcessPoolExecutor(count, mp_context=context, initializer=gc.disable) as pool:
+            try:
+                yield pool
+            finally:
+                # A second Ctrl-C while they end would leave a thread waiting for them for ever.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     finally:
         gc.enable()
-
-
-def _start_quietly() -> None:
-    gc.disable()
-    # Ctrl-C is for the process that writes; it ends these.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, handler)
 
 
 async def load(
@@ -110,7 +117,8 @@ async def load(
         batch, encoded = ahead.popleft()
         prepared = decode_batch(await encoded)
         if writing is not None:
-            await writing
+            # Who cancels the load does not cancel what is being written: it is counted first.
+            await asyncio.shield(writing)
             writing = None
         writing = asyncio.create_task(_store(server, batch, prepared, loaded, on_progress))
         await asyncio.sleep(0)
@@ -123,6 +131,9 @@ async def load(
         while ahead:
             await write_next()
     finally:
+        for _, encoded in ahead:
+            encoded.cancel()
+        await asyncio.gather(*(encoded for _, encoded in ahead), return_exceptions=True)
         if writing is not None:
             await writing
     return loaded
@@ -178,6 +189,7 @@ async def _write(server: Server, drafts: list[Draft], loaded: Loaded) -> None:
 async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) -> None:
     headers = {"content-type": FHIR_JSON, "prefer": "return=minimal"}
     request = Request("POST", "", headers=headers, body=body, base_url=server.settings.base_url)
+    since = format_instant(now()).decode()
     try:
         response = await dispatch(server, request)
     except FhirError as error:
@@ -185,17 +197,21 @@ async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) 
         return
     loaded.executed += 1
     methods = [entry["request"]["method"] for entry in msgspec.json.decode(body).get("entry", []) if "request" in entry]
-    _count_entries(source, response, methods, loaded)
+    _count_entries(source, response, methods, since, loaded)
 
 
-def _count_entries(source: Source, response: Response, methods: list[str], loaded: Loaded) -> None:
-    """What the writing entries of a Bundle came to; a read of a batch that failed refused nothing."""
+def _count_entries(source: Source, response: Response, methods: list[str], since: str, loaded: Loaded) -> None:
+    """What the writing entries of a Bundle carried out at `since` came to; a read that failed refused nothing."""
     answer = msgspec.json.decode(response.body) if isinstance(response.body, bytes) else {}
     for n, (method, entry) in enumerate(zip(methods, answer.get("entry", []), strict=False)):
         status = entry["response"]["status"]
         if method not in ("GET", "HEAD"):
             loaded.created += status == "201"
-            loaded.updated += status == "200" and method in ("PUT", "PATCH")
+            if status == "200" and method in ("PUT", "PATCH"):
+                # What was stored before the Bundle came is the version that would not have changed.
+                changed = entry["response"].get("lastModified", "") >= since
+                loaded.updated += changed
+                loaded.unchanged += not changed
             loaded.refusals += _refused_entry(source, n, entry)
 
 

@@ -76,7 +76,8 @@ def batches(files: Iterable[Path]) -> Iterator[Batch]:
                         yield replace(batch, progress=batch.progress + position - before)
                         batch, size, before = Batch([], [], 0), 0, position
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                batch.damaged.append((Source(file, line), f"The file is damaged from here on: {error}."))
+                reason = f"The file is damaged and cannot be read{' beyond this line' if line else ''}: {error}."
+                batch.damaged.append((Source(file, line), reason))
             batch = replace(batch, progress=batch.progress + raw.tell() - before)
     if batch.bodies or batch.damaged:
         yield batch

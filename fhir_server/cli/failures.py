@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from socket import gaierror
 
 from fhir_server.errors import FhirError
 
@@ -11,12 +12,18 @@ def explained(error: BaseException) -> str | None:
     """One sentence about `error`, or None when nobody foresaw it."""
     if isinstance(error, sqlite3.Error):
         return f"the SQLite database cannot be used: {error}"
+    if isinstance(error, gaierror):
+        return f"the host of the database cannot be found: {error.strerror}"
+    if isinstance(error, ConnectionError | TimeoutError):
+        return f"the database cannot be reached: {error.strerror or error}"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}"
     # Looked at by name: the module is there only when it was used.
     if type(error).__module__.startswith("asyncpg"):
         return f"PostgreSQL: {error}"
+    if type(error).__name__ == "BrokenProcessPool":
+        return "a process that validates was ended from outside, perhaps for want of memory"
     if isinstance(error, FhirError) or type(error).__name__ == "UnsuitableSchema":
         return str(error)
     return None

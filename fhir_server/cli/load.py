@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from fhir_server.bulk.load import Loaded, Refusal, load, preparing_processes
 from fhir_server.bulk.source import Batch, batches, files_of
+from fhir_server.cli.failures import explained
 from fhir_server.cli.options import add_settings, positive, settings_of
+from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
@@ -57,13 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when everything was stored, 1 when something was refused or the load failed."""
+    """0 when everything was stored, 1 when something was refused or the load failed, 2 when called wrongly."""
     settings = settings_of(arguments)
-    files = files_of(arguments.paths)
+    try:
+        files = files_of(arguments.paths)
+        output = arguments.report.open("wb") if arguments.report else None
+    except (FhirError, OSError) as error:
+        print(f"fhir-server: {explained(error)}", file=sys.stderr)
+        return 2
     started = time.monotonic()
     loaded = Loaded()
     try:
-        with _reporting(arguments.report, loaded) as report, _progress(files) as show:
+        with _reporting(output, loaded) as report, _progress(files) as show:
 
             def on_progress(batch: Batch) -> None:
                 report()
@@ -71,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
             with preparing_processes(arguments.processes) as pool:
                 asyncio.run(_load(settings, arguments, pool, batches(files), on_progress, loaded))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     finally:
         # Also after Ctrl-C or a failure: what was stored is stored.
         _tell_refusals(loaded)
@@ -86,6 +97,10 @@ async def _load(
     on_progress: Callable[[Batch], None],
     loaded: Loaded,
 ) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    # Once only: a second Ctrl-C would end the closing of the store and the writes under way.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: task.cancelling() or task.cancel())
     store = await open_store(settings)
     try:
         server = Server(store, settings, served_operations(settings.canonical_base))
@@ -103,13 +118,13 @@ async def _load(
 
 
 @contextmanager
-def _reporting(file: Path | None, loaded: Loaded) -> Iterator[Callable[[], None]]:
-    """A function that writes the refusals since its last call to `file`, which is complete at any time."""
-    if file is None:
+def _reporting(report: IO[bytes] | None, loaded: Loaded) -> Iterator[Callable[[], None]]:
+    """A function that writes the refusals since its last call to `report`, which is complete at any time."""
+    if report is None:
         yield lambda: None
         return
     written = 0
-    with file.open("wb") as output:
+    with report as output:
 
         def write() -> None:
             nonlocal written

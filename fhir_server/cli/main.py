@@ -26,9 +26,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 done with findings or failed, 2 called wrongly."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
     os.umask(PRIVATE)
     try:
+        parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
         status: int = parsed.run(parsed)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -62,9 +62,9 @@ def _warn_of_unknown_variables() -> None:
 
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a number from 1")
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
     return number
 
 

@@ -152,18 +152,24 @@ async def test_bundles_are_carried_out_in_order_when_asked(server: Server, tmp_p
     assert [(refusal.source.line, refusal.resource) for refusal in loaded.refusals] == [(3, "Bundle.entry[2]")]
 
 
+async def test_what_a_bundle_leaves_as_it_is_counts_as_unchanged(server: Server, tmp_path: Path) -> None:
+    file = ndjson(tmp_path / "a.ndjson", BUNDLE)
+    assert counts(await load_files(server, file, execute=True)) == (1, 0, 0, 0)
+    assert counts(await load_files(server, file, execute=True)) == (0, 0, 1, 0)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "no gzip"])
 async def test_a_damaged_file_does_not_keep_others_out(server: Server, tmp_path: Path, damage: str) -> None:
-    good = ndjson(tmp_path / "a.ndjson", *(patient(f"p{n}") for n in range(300)))
-    content = gzip.compress(good.read_bytes())[:-40] if damage == "truncated" else b"no gzip at all"
+    good = ndjson(tmp_path / "good", *(patient(f"p{n}") for n in range(300)))
+    # The checksum at the end, 8 bytes, is missing: every line can be read.
+    content = gzip.compress(good.read_bytes())[:-8] if damage == "truncated" else b"no gzip at all"
+    lines = 300 if damage == "truncated" else 0
     (tmp_path / "b.ndjson.gz").write_bytes(content)
     ndjson(tmp_path / "c.ndjson", patient("last"))
     loaded = await load_files(server, tmp_path)
-    assert [(refusal.source.file.name, refusal.resource) for refusal in loaded.refusals] == [
-        ("b.ndjson.gz", "b.ndjson.gz")
-    ]
+    assert [(refusal.source.file.name, refusal.source.line) for refusal in loaded.refusals] == [("b.ndjson.gz", lines)]
     assert await version_of(server, "Patient", "last") == 1
-    assert loaded.created == 301
+    assert loaded.created == lines + 1
 
 
 async def test_a_large_binary_loaded_again_makes_no_new_version(server: Server, tmp_path: Path) -> None:

@@ -76,6 +76,9 @@ def test_other_than_loopback_is_refused_without_authentication(tmp_path: Path, h
         ("--database", "mysql://x", "--database (FHIR_DATABASE): must be sqlite:///PATH or postgresql://"),
         ("--database", "", "--database"),
         ("--database", "sqlite:///", "--database"),
+        ("--database", "postgresql://u:secret@127.0.0.1:port/x", "--database"),
+        ("--database", "postgresql://u:sec#ret@127.0.0.1/x", "--database"),
+        ("--database", "postgresql://[/x", "--database"),
         ("--base-url", "foo", "--base-url"),
         ("--base-url", "ftp://x", "--base-url"),
         ("--canonical-base", "not a url", "--canonical-base"),
@@ -92,6 +95,7 @@ def test_wrong_values_are_named(tmp_path: Path, option: str, value: str, told: s
     answer = call(tmp_path, "serve", option, value)
     assert answer.returncode == 2
     assert told in answer.stderr
+    assert "sec" not in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -125,7 +129,7 @@ def test_load_check_and_migrate_work_together(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told_without_a_trace(tmp_path: Path) -> None:
     answer = call(tmp_path, "load", "nowhere")
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert "nowhere" in answer.stderr
     assert "Traceback" not in answer.stderr
 
@@ -158,9 +162,23 @@ def test_check_looks_only(tmp_path: Path) -> None:
 def test_load_names_wrong_options(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "in.json").write_text('{"resourceType":"Patient","id":"p1"}')
     answer = call(tmp_path, "load", "in.json", *arguments)
-    assert answer.returncode in (1, 2)
+    assert (answer.returncode, answer.stdout) == (2, "")
     assert "Traceback" not in answer.stderr
     assert arguments[1] in answer.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["in.json"]
+
+
+def test_a_folder_with_nothing_to_load_is_told(tmp_path: Path) -> None:
+    answer = call(tmp_path, "load", ".")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "nothing to load" in answer.stderr
+
+
+def test_an_unknown_host_is_told(tmp_path: Path) -> None:
+    answer = call(tmp_path, "check", "--database", "postgresql://u:secret@no.such.host.invalid/x")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("fhir-server: the host of the database cannot be found")
+    assert "secret" not in answer.stderr
 
 
 def test_a_variable_that_is_no_setting_is_told(tmp_path: Path) -> None:
@@ -169,7 +187,8 @@ def test_a_variable_that_is_no_setting_is_told(tmp_path: Path) -> None:
     assert "FHIR_TEST_X" not in answer.stderr
 
 
-def test_an_interrupted_load_tells_what_is_stored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_load_tells_what_is_stored(tmp_path: Path, times: int) -> None:
     lines = (f'{{"resourceType":"Patient","id":"p{n}","gender":"{"x" if n == 0 else "male"}"}}' for n in range(60_000))
     (tmp_path / "in.ndjson").write_text("\n".join(lines))
     os.mkfifo(tmp_path / "refused")
@@ -181,10 +200,44 @@ def test_an_interrupted_load_tells_what_is_stored(tmp_path: Path) -> None:
     with (tmp_path / "refused").open() as report:
         # The first batch is stored when its refusal is told.
         assert "p0" in report.readline()
-        os.killpg(loading.pid, signal.SIGINT)
+        for _ in range(times):
+            os.killpg(loading.pid, signal.SIGINT)
         out, errors = loading.communicate(timeout=30)
     assert loading.returncode == 130
-    assert 499 <= int(out.split()[0]) < 59_999
+    stored = sqlite3.connect(tmp_path / "t.db").execute("SELECT count(*) FROM version").fetchone()[0]
+    assert 499 <= int(out.split()[0]) == stored < 59_999
+    assert errors.count("\n") == 1  # the refusal of p0
+
+
+def test_an_interrupt_while_it_starts_leaves_no_trace(tmp_path: Path) -> None:
+    code = (
+        "import os, signal; from fhir_server.cli import main; real = main.import_module;"
+        "main.import_module = lambda name: (os.kill(os.getpid(), signal.SIGINT), real(name))[1];"
+        "raise SystemExit(main.main(['load', 'in']))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
+
+
+def test_a_killed_process_of_a_load_is_told_in_a_line(tmp_path: Path) -> None:
+    lines = (f'{{"resourceType":"Patient","id":"p{n}","gender":"{"x" if n == 0 else "male"}"}}' for n in range(60_000))
+    (tmp_path / "in.ndjson").write_text("\n".join(lines))
+    os.mkfifo(tmp_path / "refused")
+    loading = subprocess.Popen(
+        [sys.executable, "-m", "fhir_server.cli.main", "load", "in.ndjson", "--workers", "1",
+         "--database", "sqlite:///t.db", "--report", "refused"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    with (tmp_path / "refused").open() as report:
+        assert "p0" in report.readline()
+        children = [int(pid) for pid in Path(f"/proc/{loading.pid}/task/{loading.pid}/children").read_text().split()]
+        workers = [
+            int(pid) for child in children for pid in Path(f"/proc/{child}/task/{child}/children").read_text().split()
+        ]
+        os.kill(workers[0], signal.SIGKILL)
+        _, errors = loading.communicate(timeout=30)
+    assert loading.returncode == 1
+    assert errors.splitlines()[-1].startswith("fhir-server: a process that validates was ended")
     assert "Traceback" not in errors
 
 
