@@ -75,7 +75,7 @@ def _headers(response: Response, json_type: str) -> HeaderList:
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers.items()
     ]
-    if response.body:
+    if response.body or response.content_type != FHIR_JSON:
         if response.content_type == FHIR_JSON:
             headers.append(_CONTENT_TYPES[json_type])
         else:

@@ -5,6 +5,7 @@ The Host header of anybody else is never believed: it would decide the links in 
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
 from socket import gethostname
 
@@ -12,6 +13,8 @@ from fhir_server.http.asgi import Scope
 from fhir_server.settings import Settings
 
 FHIR_PREFIX = "/fhir"
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 ALL_ADDRESSES = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not bound to)
 
 
@@ -33,11 +36,18 @@ class BaseUrl:
         self._networks = [] if settings.base_url else [ip_network(name, strict=False) for name in proxies]
 
     def of(self, scope: Scope, headers: dict[str, str]) -> str:
+        return self.forwarded(scope, headers) or self.own
+
+    def forwarded(self, scope: Scope, headers: dict[str, str]) -> str:
+        """The base that a trusted proxy names; empty without one, or when what it names is no address."""
         if not self._networks or "x-forwarded-host" not in headers or not self._trusts(scope):
-            return self.own
+            return ""
         scheme = _first(headers.get("x-forwarded-proto", "https"))
+        host = _first(headers["x-forwarded-host"])
         prefix = _first(headers.get("x-forwarded-prefix", "")).rstrip("/")
-        return f"{scheme}://{_first(headers['x-forwarded-host'])}{prefix}{FHIR_PREFIX}"
+        if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+            return ""
+        return f"{scheme}://{host}{prefix}{FHIR_PREFIX}"
 
     def _trusts(self, scope: Scope) -> bool:
         client = scope.get("client")

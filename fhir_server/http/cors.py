@@ -7,9 +7,12 @@ from fhir_server.http.asgi import HeaderList
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS = (
     b"Accept, Authorization, Content-Type, Content-Encoding, If-Match, If-Modified-Since, If-None-Exist, "
-    b"If-None-Match, Prefer, X-Request-Id"
+    b"If-None-Match, Prefer, X-Request-Id, X-Security-Context"
 )
 _RESPONSE_HEADERS = b"Content-Location, ETag, Last-Modified, Location, X-Request-Id"
+
+
+_VARY = (b"vary", b"Origin")
 
 
 class Cors:
@@ -24,11 +27,11 @@ class Cors:
     def headers(self, origin: str | None, *, preflight: bool = False) -> HeaderList:
         """The headers for a request from `origin`; none when it is not allowed or not cross-origin."""
         if origin is None or not self.allows(origin):
-            return []
+            return [_VARY] if self._origins - {"*"} else []
         anybody = "*" in self._origins
         headers = [(b"access-control-allow-origin", b"*" if anybody else origin.encode("latin-1"))]
         if not anybody:
-            headers.append((b"vary", b"Origin"))
+            headers.append(_VARY)
         if preflight:
             headers.append((b"access-control-allow-methods", ALLOWED_METHODS))
             headers.append((b"access-control-allow-headers", _REQUEST_HEADERS))

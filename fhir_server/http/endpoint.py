@@ -91,7 +91,8 @@ class FhirEndpoint:
             if self._overloaded():
                 raise Overloaded("The server has too many connections. Try again shortly.")
             refuse_ambiguous(request.headers, scope["headers"])
-            self._origin_check.refuse_foreign(request.method, request.headers)
+            forwarded = self._base_url.forwarded(scope, request.headers)
+            self._origin_check.refuse_foreign(request.method, request.headers, forwarded)
             self._read_target(request, scope)
             json_type = _negotiate(request)
             if request.method == "OPTIONS":

@@ -19,21 +19,27 @@ _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 class OriginCheck:
     """Which hosts this server answers as, and which origins may write.
 
-    The host is checked where the server listens on loopback and no proxy is trusted; `base_url` adds its own.
+    The host is checked where the server listens on loopback, unless a trusted proxy names another; `base_url` adds its
+    own.
     """
 
     def __init__(self, settings: Settings, cors: Cors) -> None:
         self._cors = cors
         self._hosts = {"localhost", settings.host.lower(), (urlsplit(settings.base_url).hostname or "localhost")}
-        self._checks_host = is_loopback(settings.host) and not settings.trusted_proxies
+        self._checks_host = is_loopback(settings.host)
+        self._own_authority = urlsplit(settings.base_url).netloc
 
-    def refuse_foreign(self, method: str, headers: dict[str, str]) -> None:
-        """Raise Forbidden (403) for a host that is not ours, and for a write sent by a page of another site."""
+    def refuse_foreign(self, method: str, headers: dict[str, str], forwarded: str = "") -> None:
+        """Raise Forbidden (403) for a host that is not ours, and for a write sent by a page of another site.
+
+        `forwarded`: the base that a trusted proxy names.
+        """
         host = headers.get("host", "")
-        if self._checks_host and host and not self._is_ours(host):
+        if self._checks_host and host and not forwarded and not self._is_ours(host):
             raise Forbidden(
                 "This server has no authentication and answers to its own address only. Reach it as 127.0.0.1 or"
-                " localhost, or start it with --base-url and the name it is to have."
+                " localhost, start it with --base-url and the name it is to have, or let a trusted proxy send"
+                " X-Forwarded-Host."
             )
         if method in _SAFE_METHODS:
             return
@@ -41,7 +47,8 @@ class OriginCheck:
         if origin is None:
             foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         else:
-            foreign = _authority(origin) != host and not self._cors.allows(origin)
+            own = {host, self._own_authority, _authority(forwarded)} - {"", None}
+            foreign = _authority(origin) not in own and not self._cors.allows(origin)
         if foreign:
             raise Forbidden("A page of another site may not write here. Allow its origin with --cors-origins.")
 

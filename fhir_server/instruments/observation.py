@@ -53,6 +53,11 @@ def derived_ids(response_id: str, instrument: Instrument) -> tuple[list[str], li
     return scores, alerts
 
 
+def moved_id(alert: dict[str, Any]) -> str:
+    """The logical id of a Flag for `alert` when the usual one stands on the patient the response was of before."""
+    return _digest(alert["id"], str(alert["subject"].get("reference"))).hex()
+
+
 def derived_uuid(response: dict[str, Any], observation: dict[str, Any]) -> str:
     """A urn:uuid for an Observation that is not stored, the same each time."""
     return UUID(bytes=_digest(str(response.get("id", "")), _code(observation)), version=5).urn

@@ -99,6 +99,8 @@ def accept_content(request: Request, logical_id: str | None) -> None:
         resource["id"] = logical_id
     context = request.header("x-security-context")
     if context:
+        if not context.isprintable() or " " in context:
+            raise FhirError("X-Security-Context must be one reference, such as Patient/1.", code="value")
         resource["securityContext"] = {"reference": context}
     if request.body:
         resource["data"] = b64encode(request.body).decode()

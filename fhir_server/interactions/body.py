@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from fhir_server.errors import FhirError, InvalidResource, UnparseableBody
@@ -18,9 +19,15 @@ INLINE_BYTES = 262_144
 T = TypeVar("T")
 
 
-async def aside(request: Request, work: Callable[[], T]) -> T:
-    """The result of `work`, which costs processor time in proportion to the request's body and waits for nothing."""
-    return await asyncio.to_thread(work) if len(request.body) > INLINE_BYTES else work()
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="large-body")
+"""Few: they share the interpreter with the event loop, which would wait for each in turn."""
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """The result of `work`, which costs processor time in proportion to `size` bytes and waits for nothing."""
+    if size <= INLINE_BYTES:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_POOL, work)
 
 
 def parsed(server: Server, request: Request) -> dict[str, Any]:

@@ -24,8 +24,8 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
         resource = resource_of(server, request, resource_type)
         return resource, prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
 
-    resource, draft = await aside(request, read)
-    criteria = _criteria(request)
+    resource, draft = await aside(len(request.body), read)
+    criteria = criteria_of(request)
     condition = None
     if criteria is not None:
         condition = conditional_query(
@@ -44,7 +44,7 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
     return written(request, version, status)
 
 
-def _criteria(request: Request) -> str | list[tuple[str, str]] | None:
+def criteria_of(request: Request) -> str | list[tuple[str, str]] | None:
     """If-None-Exist, or the parameters of the URL, which some clients send instead of it."""
     header = request.header("if-none-exist")
     sent = [(name, value) for name, value in request.query if name not in TRANSPORT_PARAMETERS]

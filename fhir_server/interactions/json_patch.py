@@ -10,8 +10,9 @@ from fhir_server.errors import FhirError, TooLarge
 OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
 MOST_OPERATIONS = 1_000
 MOST_DEPTH = 200
-MOST_COPIED = 20_000
-"""Values that all copies of a patch may make: each copy of a copy doubles."""
+MOST_COPIED = 1_000_000
+"""Characters, and VALUE_WEIGHT for each value, that all copies of a patch may make: each copy of a copy doubles."""
+VALUE_WEIGHT = 50
 
 
 class _Refused(FhirError):
@@ -45,10 +46,10 @@ def apply(document: dict[str, Any], patch: Any) -> dict[str, Any]:
 
 
 def _size(value: Any, most: int) -> int:
-    """How many values `value` holds. Raises TooLarge (413) over `most`."""
+    """How much `value` holds, see MOST_COPIED. Raises TooLarge (413) over `most`."""
     count, level = 0, [value]
     for depth in range(MOST_DEPTH + 1):
-        count += len(level)
+        count += VALUE_WEIGHT * len(level) + sum(len(item) for item in level if isinstance(item, str))
         if count > most or depth == MOST_DEPTH:
             raise TooLarge("The copies of this patch would make the resource far too large.", code="too-costly")
         inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list)))
@@ -95,7 +96,9 @@ def _index(array: list[Any], step: str, *, end: bool) -> int:
     """`end`: the place behind the last element may be named, by number or by -."""
     if end and step == "-":
         return len(array)
-    number = int(step) if step.isascii() and step.isdigit() and (step == "0" or step[0] != "0") else -1
+    number = (
+        int(step) if len(step) < 10 and step.isascii() and step.isdigit() and (step == "0" or step[0] != "0") else -1
+    )
     if not 0 <= number < len(array) + int(end):
         raise _Refused(f"there is no array element {step}.")
     return number

@@ -6,9 +6,10 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-from fhir_server.errors import FhirError, ResourceNotFound, UnparseableBody, UnsupportedMediaType
+from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
 from fhir_server.interactions import json_patch
 from fhir_server.interactions.answer import present, written
+from fhir_server.interactions.body import aside
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
@@ -18,7 +19,7 @@ from fhir_server.interactions.update import put
 from fhir_server.model.json import parse, parse_array
 from fhir_server.model.reference import localise
 from fhir_server.search.conditional import conditional_query
-from fhir_server.storage.base import StoredVersion, Transaction
+from fhir_server.storage.base import Draft, StoredVersion, Transaction
 from fhir_server.validation import validate
 
 JSON_PATCH = "application/json-patch+json"
@@ -78,7 +79,18 @@ async def patch_one(
         raise FhirError(
             "A Binary of this size cannot be patched: replace it with PUT.", status=422, code="not-supported"
         )
-    resource = parse(body, max_depth=server.settings.max_json_depth)
+    patched, draft = await aside(
+        len(body) + len(request.body), lambda: _patched(server, request.base_url, body, operations)
+    )
+    await check_references(server, transaction, patched)
+    _, version = await put(server, request, transaction, draft)
+    return version
+
+
+def _patched(server: Server, base_url: str, body: bytes, operations: Any) -> tuple[dict[str, Any], Draft]:
+    """The stored `body` with the operations applied, valid and indexed."""
+    settings = server.settings
+    resource = parse(body, max_depth=settings.max_json_depth)
     patched = json_patch.apply(resource, operations)
     _drop_outdated_narrative(resource, patched)
     for key in ("resourceType", "id"):
@@ -88,13 +100,12 @@ async def patch_one(
         validate(patched)
     except FhirError as error:
         raise FhirError(f"The patched resource would not be valid: {error}", status=422, issues=error.issues) from error
-    if request.base_url:
-        localise(patched, request.base_url)
-    await check_references(server, transaction, patched)
-    _, version = await put(
-        server, request, transaction, prepare(patched, target[1], time_zone=server.settings.time_zone)
-    )
-    return version
+    if base_url:
+        localise(patched, base_url)
+    draft = prepare(patched, str(patched["id"]), time_zone=settings.time_zone)
+    if len(draft.head) + len(draft.tail) > settings.max_body_bytes:
+        raise TooLarge(f"The patched resource would be larger than {settings.max_body_bytes} bytes.")
+    return patched, draft
 
 
 def _drop_outdated_narrative(before: dict[str, Any], patched: dict[str, Any]) -> None:

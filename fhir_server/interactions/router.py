@@ -70,7 +70,7 @@ async def _system(server: Server, request: Request, parts: list[str]) -> Respons
 async def _bundle(server: Server, request: Request) -> Response:
     if request.in_bundle:
         raise MethodNotAllowed("A Bundle cannot be executed inside a Bundle.")
-    sent = await aside(request, lambda: _read_bundle(server, request))
+    sent = await aside(len(request.body), lambda: _read_bundle(server, request))
     execute = batch if sent["type"] == "batch" else transaction
     return await execute(server, request, sent, dispatch)
 

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server import spec
 from fhir_server.errors import FhirError, InvalidResource, ResourceNotFound
 from fhir_server.interactions.bundle_entry import BundleEntry
+from fhir_server.interactions.create import criteria_of
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.logical_id import check_id, new_id
@@ -87,8 +88,9 @@ def _step(server: Server, entry: BundleEntry) -> Step:
         if logical_id:
             raise InvalidResource("POST creates under a new id: the url must be the type alone.", code="value")
         step.logical_id = new_id()
-        criteria = request.header("if-none-exist")
-        step.condition = _condition(server, step, criteria, "ifNoneExist") if criteria is not None else None
+        criteria = criteria_of(request)
+        element = "url" if isinstance(criteria, list) else "ifNoneExist"
+        step.condition = _condition(server, step, criteria, element) if criteria is not None else None
     elif not logical_id:
         step.condition = _condition(server, step, request.query, "url")
     elif request.query:

@@ -26,7 +26,7 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
         check_body_id(resource, logical_id)
         return resource, prepare(resource, logical_id, time_zone=server.settings.time_zone)
 
-    resource, draft = await aside(request, read)
+    resource, draft = await aside(len(request.body), read)
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
         await check_references(server, transaction, resource)
@@ -71,7 +71,7 @@ async def _same(transaction: Transaction, current: StoredVersion, draft: Draft) 
 
 async def conditional_update(server: Server, request: Request, resource_type: str) -> Response:
     """R4 http.html#cond-update: none matches: create (under the body's id when it has one); one: update it."""
-    resource = await aside(request, lambda: resource_of(server, request, resource_type))
+    resource = await aside(len(request.body), lambda: resource_of(server, request, resource_type))
     query = conditional_query(
         resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
     )

@@ -77,7 +77,9 @@ class OperationRegistry:
         definition = known.definition
         if request.method not in known.methods:
             raise _wrong_method(known, request.method)
-        parameters = await aside(request, lambda: read_parameters(definition, request, server.settings.max_json_depth))
+        parameters = await aside(
+            len(request.body), lambda: read_parameters(definition, request, server.settings.max_json_depth)
+        )
         return await known.handler(
             OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)
         )

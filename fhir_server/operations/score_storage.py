@@ -12,7 +12,15 @@ from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.instruments.catalogue import shipped
-from fhir_server.instruments.observation import derived_id, derived_ids, flag, is_alert, lowered, observations
+from fhir_server.instruments.observation import (
+    derived_id,
+    derived_ids,
+    flag,
+    is_alert,
+    lowered,
+    moved_id,
+    observations,
+)
 from fhir_server.instruments.scoring import Scoring
 from fhir_server.interactions.answer import present
 from fhir_server.interactions.draft import prepare
@@ -143,7 +151,8 @@ class _Work:
         ]
         for logical_id, version in self._flags.items():
             if logical_id not in self._raised and _is_active(version):
-                text = f"Flag/{logical_id} stands: only a clinician closes it."
+                patient = content_of(version).get("subject", {}).get("reference", "?")
+                text = f"Flag/{logical_id} on {patient} stands: only a clinician closes it."
                 standing.append(Issue("business-rule", text, None, "warning"))
         return [*standing, *self._notes]
 
@@ -196,16 +205,22 @@ class _Work:
         return False
 
     async def _raise_flag(self, alert: Json, *, told: bool) -> None:
-        """Once: a Flag that was ever here is left to clinicians."""
+        """Once for a patient: a Flag that was ever here is left to clinicians."""
         logical_id = alert["id"]
-        self._raised.add(logical_id)
-        if logical_id not in self._flags:
-            draft = prepare(flag(alert), logical_id, time_zone=self._settings.time_zone)
+        found = self._flags.get(logical_id)
+        if found is not None and _is_of_another(found, alert["subject"]):
+            # The response was somebody else's before. That Flag stands, as a warning says; this patient needs one too.
+            logical_id = moved_id(alert)
+            found = await self._transaction.current("Flag", logical_id)
+        else:
+            self._raised.add(logical_id)
+        if found is None:
+            draft = prepare(flag(alert) | {"id": logical_id}, logical_id, time_zone=self._settings.time_zone)
             await self._transaction.put(draft)
-        elif not _is_active(self._flags[logical_id]):
+        elif not _is_active(found):
             self._note("warning", f"Flag/{logical_id} was closed or deleted; it is not opened again.")
         if told:
-            self._note("information", f"The alert was stored as Observation/{logical_id} and Flag/{logical_id}.")
+            self._note("information", f"The alert was stored as Observation/{alert['id']} and Flag/{logical_id}.")
 
     async def _put(self, resource: Json) -> Json:
         draft = prepare(resource, resource["id"], time_zone=self._settings.time_zone)
@@ -214,6 +229,13 @@ class _Work:
     @staticmethod
     def _identified(response: Json, observation: Json) -> Json:
         return {"resourceType": "Observation", "id": derived_id(response["id"], observation), **observation}
+
+
+def _is_of_another(version: StoredVersion, subject: Json) -> bool:
+    """A deleted Flag tells no patient: it is taken for this one's."""
+    if version.body is None:
+        return False
+    return bool(content_of(version).get("subject", {}).get("reference") != subject.get("reference"))
 
 
 def _is_active(version: StoredVersion) -> bool:

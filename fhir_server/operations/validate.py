@@ -32,7 +32,7 @@ async def validate(call: OperationRequest) -> Response:
     else:
         resource = await _resource(call, mode)
         _check_profile(call.one("profile"), resource)
-        found = [*_issues_of_type(call, resource), *await aside(call.request, lambda: issues(resource))]
+        found = [*_issues_of_type(call, resource), *await aside(len(call.request.body), lambda: issues(resource))]
         if not found and mode in ("create", "update"):
             found = await _issues_of_write(call, mode, resource)
     return Response(200, json.encode(operation_outcome(found or [_ALL_OK])))

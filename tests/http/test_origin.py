@@ -10,6 +10,7 @@ from tests.http.trivial import TableDispatch, application, client_of
 BODY = b'{"resourceType":"Patient"}'
 JSON = ("Content-Type", "application/fhir+json")
 EVIL = ("Origin", "http://evil.example")
+OWN = ("Origin", "https://fhir.example.org")
 
 
 async def status(client: httpx.AsyncClient, method: str, *headers: tuple[str, str]) -> int:
@@ -79,13 +80,47 @@ async def test_a_name_pointed_at_loopback_reads_nothing(client: httpx.AsyncClien
     "settings",
     [
         {"base_url": "https://fhir.example.org/fhir"},
-        {"trusted_proxies": "127.0.0.1"},
         {"host": "0.0.0.0", "insecure_no_auth": True},
     ],
 )
 async def test_a_public_name_can_be_given(dispatch: TableDispatch, settings: dict[str, object]) -> None:
     async for client in client_of(application(dispatch, **settings)):
         assert await status(client, "GET", ("Host", "fhir.example.org")) == 200
+        assert await status(client, "POST", JSON, ("Host", "fhir.example.org"), OWN) == 200
+
+
+async def test_a_page_of_the_public_name_may_write_though_the_proxy_names_another_host(
+    dispatch: TableDispatch,
+) -> None:
+    async for client in client_of(application(dispatch, base_url="https://fhir.example.org/fhir")):
+        assert await status(client, "POST", JSON, ("Host", "127.0.0.1:8080"), OWN) == 200
+    forwarded = [("X-Forwarded-Host", "fhir.example.org"), ("X-Forwarded-Proto", "https")]
+    async for client in client_of(application(dispatch, trusted_proxies="127.0.0.1")):
+        assert await status(client, "POST", JSON, OWN, *forwarded) == 200
+        assert await status(client, "POST", JSON, EVIL, *forwarded) == 403
+        # What did not come through the proxy is looked at as without one.
+        assert await status(client, "GET", ("Host", "evil.example")) == 403
+        assert await status(client, "POST", JSON, ("Host", "evil.example"), EVIL) == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "h.example")],
+        [("X-Forwarded-Host", 'a b"><x')],
+        [("X-Forwarded-Host", "h.example"), ("X-Forwarded-Prefix", "/a?b")],
+    ],
+)
+async def test_what_a_proxy_passes_on_must_be_an_address(
+    dispatch: TableDispatch, headers: list[tuple[str, str]]
+) -> None:
+    async for client in client_of(application(dispatch, trusted_proxies="127.0.0.1")):
+        await client.get("/fhir/Patient/p1", headers=headers)
+    assert dispatch.last.base_url == "http://127.0.0.1:8080/fhir"
+
+
+async def test_no_host_and_no_origin_are_not_the_same(client: httpx.AsyncClient) -> None:
+    assert await status(client, "POST", JSON, ("Host", ""), ("Origin", "null")) == 403
 
 
 @pytest.mark.parametrize("name", ["If-None-Exist", "Content-Type", "X-Security-Context"])

@@ -264,6 +264,23 @@ async def test_an_alert_follows_an_amendment_down(server: Server) -> None:
     assert any(f"Flag/{flag.logical_id}" in text for text in warned(again)), "it stands as long as nobody closes it"
 
 
+async def test_a_response_given_to_another_patient_flags_that_patient_too(server: Server) -> None:
+    """The alert is about who answered; the Flag on the first patient is for a clinician to close, and is named."""
+    await store(server, response("phq-9", [0] * 8 + [1]))
+    await call(server, "r-1", PERSIST)
+    await store(server, response("phq-9", [0] * 8 + [1], status="amended", subject={"reference": "Patient/p-2"}))
+    for _ in range(2):
+        _, issues = parts(await call(server, "r-1", PERSIST))
+        flags = {content(version)["subject"]["reference"]: content(version) for version in await all_of(server, "Flag")}
+        assert {patient: flag["status"] for patient, flag in flags.items()} == {
+            "Patient/p-1": "active",
+            "Patient/p-2": "active",
+        }
+        standing = f"Flag/{flags['Patient/p-1']['id']} on Patient/p-1 stands"
+        assert any(standing in text for text in warned(issues))
+    assert (await the_alert(server))["subject"] == {"reference": "Patient/p-2"}
+
+
 async def test_an_alert_follows_an_amendment_down_when_the_score_is_refused(server: Server) -> None:
     await store(server, response("phq-9", [0] * 8 + [2]))
     (total, _), _ = parts(await call(server, "r-1", PERSIST))
@@ -314,7 +331,7 @@ async def test_the_scores_of_a_response_entered_in_error_are_too(server: Server)
     texts = " ".join(issue.diagnostics for issue in refused.issues)
     assert all(f"Observation/{version.logical_id}" in texts for version in stored)
     (flag,) = await all_of(server, "Flag")
-    assert (flag.version_id, f"Flag/{flag.logical_id} stands" in texts) == (1, True)
+    assert (flag.version_id, f"Flag/{flag.logical_id} on Patient/p-1 stands" in texts) == (1, True)
     await refusal(server, "r-1", PERSIST)
     assert [version.version_id for version in await all_of(server, "Observation")] == [2, 2]
 

@@ -403,6 +403,11 @@ class TestIdentities:
         assert answer.issue["expression"][0].startswith("Bundle.entry[1]")
         assert (await client.get(f"Patient/{name}")).headers["ETag"] == 'W/"1"'
 
+    async def test_criteria_in_the_url_of_a_create_are_a_condition(self, client: Client, name: str) -> None:
+        """As in a create by itself (docs/spec-clarifications/interactions.md)."""
+        create = entry("POST", f"Patient?identifier={SYSTEM}|{name}", numbered(name))
+        assert [statuses(await transact(client, create)) for _ in range(2)] == [["201"], ["200"]]
+
     async def test_the_same_criteria_twice_are_refused(self, client: Client, name: str) -> None:
         """Each would create one when nothing matches."""
         create = entry("POST", "Patient", numbered(name), ifNoneExist=f"identifier={SYSTEM}|{name}")
@@ -506,6 +511,7 @@ class TestAllOrNothing:
             (entry("PUT", "Patient/a_b", patient("a_b")), 400, "Bundle.entry[1]"),
             (entry("PUT", "Patient", patient()), 400, "Bundle.entry[1]"),
             (entry("DELETE", "Patient?nonsense=1"), 400, "Bundle.entry[1].request.url"),
+            (entry("POST", "Patient?nonsense=1", patient()), 400, "Bundle.entry[1].request.url"),
             (entry("GET", "Patient?name=%00"), 400, "Bundle.entry[1].request.url"),
             (entry("DELETE", "Patient?name=%ff"), 400, "Bundle.entry[1].request.url"),
             (entry("POST", "Patient", patient(), ifNoneExist="name="), 400, "Bundle.entry[1].request.ifNoneExist"),

@@ -26,7 +26,7 @@ class UnsuitableSchema(RuntimeError):
 def require_head(path: Path) -> None:
     """For a process that only reads the file: raises `UnsuitableSchema` when it is not at HEAD."""
     if not path.exists():
-        raise UnsuitableSchema(f"There is no database at {path}.")
+        raise UnsuitableSchema(f"There is no database at {path}: check the path, or run fhir-server migrate first.")
     _require(_sqlite_revision(path))
 
 
