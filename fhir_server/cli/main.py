@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
         status: int = parsed.run(parsed)
     except KeyboardInterrupt:
+        # Another one while the interpreter ends would change the exit status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return INTERRUPTED
     except Exception as error:
         from fhir_server.cli.failures import explained  # noqa: PLC0415 (`version` needs none of it)

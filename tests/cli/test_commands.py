@@ -219,28 +219,6 @@ def test_an_interrupt_while_it_starts_leaves_no_trace(tmp_path: Path) -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
 
 
-def test_a_killed_process_of_a_load_is_told_in_a_line(tmp_path: Path) -> None:
-    lines = (f'{{"resourceType":"Patient","id":"p{n}","gender":"{"x" if n == 0 else "male"}"}}' for n in range(60_000))
-    (tmp_path / "in.ndjson").write_text("\n".join(lines))
-    os.mkfifo(tmp_path / "refused")
-    loading = subprocess.Popen(
-        [sys.executable, "-m", "fhir_server.cli.main", "load", "in.ndjson", "--workers", "1",
-         "--database", "sqlite:///t.db", "--report", "refused"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-    )  # fmt: skip
-    with (tmp_path / "refused").open() as report:
-        assert "p0" in report.readline()
-        children = [int(pid) for pid in Path(f"/proc/{loading.pid}/task/{loading.pid}/children").read_text().split()]
-        workers = [
-            int(pid) for child in children for pid in Path(f"/proc/{child}/task/{child}/children").read_text().split()
-        ]
-        os.kill(workers[0], signal.SIGKILL)
-        _, errors = loading.communicate(timeout=30)
-    assert loading.returncode == 1
-    assert errors.splitlines()[-1].startswith("fhir-server: a process that validates was ended")
-    assert "Traceback" not in errors
-
-
 def test_a_password_is_never_shown() -> None:
     assert without_password("postgresql://me:secret@h:5432/db") == "postgresql://me:***@h:5432/db"
     assert without_password("sqlite:///a.db") == "sqlite:///a.db"
