@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -108,7 +109,8 @@ async def _load_shipped(server: Server) -> None:
         from fhir_server.content import load_content, load_demo  # noqa: PLC0415
 
         if settings.content:
-            await load_content(server)
+            loaded = await load_content(server)
+            _log.info("content loaded", **asdict(loaded))
         if settings.demo:
             await load_demo(server)
 

@@ -15,7 +15,6 @@ class TransactionReads:
     def __init__(self, transaction: Transaction, store: Store) -> None:
         self._transaction = transaction
         self._store = store
-        self.capabilities = store.capabilities
 
     async def read(self, scope: Scope, resource_type: str, logical_id: str) -> StoredVersion | None:
         return await self._transaction.current(resource_type, logical_id)

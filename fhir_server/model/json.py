@@ -89,10 +89,6 @@ def encode(content: Any) -> bytes:
     return _encode(content)
 
 
-def pretty(body: bytes) -> bytes:
-    return msgspec.json.format(body, indent=2)
-
-
 _MARK = f"@{secrets.token_hex(8)}"
 _MARKED = f'"versionId":"{_MARK}"'.encode()
 

@@ -103,18 +103,6 @@ class Inconsistency:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What this store can do. Both stores there are can do all of it, and nothing asks yet."""
-
-    search: bool = True
-    write: bool = True
-    versions: bool = True
-    history: bool = True
-    snapshot: bool = True
-    transaction: bool = True
-
-
 class Transaction(Protocol):
     """A unit of work inside the writer: sees its own writes, is committed whole or not at all."""
 
@@ -156,8 +144,6 @@ class Transaction(Protocol):
 
 class Store(Protocol):
     """Everything the interactions need. Every call names the scope it acts in."""
-
-    capabilities: Capabilities
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from fhir_server.errors import Overloaded, StorageFull, TooCostly, too_costly
-from fhir_server.storage.sql.dialect import TOO_LONG
+from fhir_server.storage.sql.dialect import TOO_LONG, WAITED_TOO_LONG
 
 CONNECT_SECONDS = 5.0
 STATEMENT_CACHE = 1000
@@ -99,7 +99,14 @@ class PostgresqlSession:
             else:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
-                await turn
+                try:
+                    await asyncio.wait_for(turn, self._seconds)
+                except TimeoutError:
+                    raise Overloaded(WAITED_TOO_LONG) from None
+                except asyncio.CancelledError:
+                    if not turn.cancelled():
+                        self._wake()  # the turn was given to one that has gone
+                    raise
 
     async def _connect(self) -> asyncpg.Connection:
         self._free -= 1

@@ -12,6 +12,7 @@ from fhir_server.model.json import encode
 LONG_LIST = 32
 """Longer lists go to SQLite as one JSON array: a statement of thousands of markers takes seconds to prepare."""
 
+WAITED_TOO_LONG = "Too many long searches are running; try again."
 TOO_LONG = "The request makes a statement too long for the database: use fewer parameters, values and sort keys."
 
 _MARKER = re.compile(r"\?(\d+)")

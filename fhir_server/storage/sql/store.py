@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
-from fhir_server.storage.base import Capabilities, HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
+from fhir_server.storage.base import HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, purge, reads
@@ -27,7 +27,6 @@ SECRET_BYTES = 32
 class SqlStore:
     """Reads through `session`, writes through `writer`; both are set by the engine's `open`."""
 
-    capabilities = Capabilities()
     session: Session
     writer: GroupWriter
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.errors import FhirError, Overloaded, StorageFull, TooCostly, too_costly
-from fhir_server.storage.sql.dialect import TOO_LONG
+from fhir_server.storage.sql.dialect import TOO_LONG, WAITED_TOO_LONG
 
 CHECK_EVERY = 4_000
 """Virtual machine steps between two looks at the budget: some 0.2 ms."""
@@ -91,9 +91,14 @@ class SqliteSession:
             except sqlite3.Error as error:
                 if "interrupted" not in str(error):
                     raise translate(error) from error
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch_beside, sql, parameters)
+        patience = time.monotonic() + self._seconds
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._fetch_beside, sql, parameters, patience)
 
-    def _fetch_beside(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    def _fetch_beside(self, sql: str, parameters: Sequence[Any], patience: float) -> Sequence[Sequence[Any]]:
+        """`patience`: when it is too late to begin."""
+        if time.monotonic() > patience:
+            raise Overloaded(WAITED_TOO_LONG)
         connection = self._idle.pop() if self._idle else self._connect()
         deadline = time.monotonic() + self._seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_EVERY * 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -74,7 +75,9 @@ class SqliteEngine:
 
     async def rollback(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            # SQLite rolls back by itself on the errors that make this fail.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     def translate(self, error: BaseException) -> Exception:
         return translate(error)
