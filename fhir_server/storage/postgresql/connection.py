@@ -75,7 +75,7 @@ class PostgresqlSession:
         self._seconds = seconds
         self._free = size
         self._idle: deque[asyncpg.Connection] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         connection = await self._take()
@@ -88,48 +88,54 @@ class PostgresqlSession:
         return rows
 
     async def _take(self) -> asyncpg.Connection:
+        """A connection, in the order of asking. Raises `Overloaded` for who would wait longer than a search may run."""
         while True:
-            if self._idle:
+            while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():
                     return connection
                 self._free += 1
-            elif self._free > 0:
+            if self._free > 0:
                 return await self._connect()
-            else:
-                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._waiting.append(turn)
-                try:
-                    await asyncio.wait_for(turn, self._seconds)
-                except TimeoutError:
-                    raise Overloaded(WAITED_TOO_LONG) from None
-                except asyncio.CancelledError:
-                    if not turn.cancelled():
-                        self._wake()  # the turn was given to one that has gone
-                    raise
+            if (passed := await self._wait()) is not None:
+                return passed
+
+    async def _wait(self) -> asyncpg.Connection | None:
+        """The connection of somebody who has finished; None when there is room for a new one."""
+        turn: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._pass_on(turn.result())  # given to one that has gone
+            if isinstance(error, TimeoutError):
+                raise Overloaded(WAITED_TOO_LONG) from None
+            raise
 
     async def _connect(self) -> asyncpg.Connection:
         self._free -= 1
         try:
             return await connect(self._url, seconds=self._seconds)
         except BaseException:
-            self._free += 1
-            self._wake()
+            self._pass_on(None)
             raise
 
     def _give_back(self, connection: asyncpg.Connection) -> None:
-        if connection.is_closed():
-            self._free += 1
-        else:
-            self._idle.append(connection)
-        self._wake()
+        self._pass_on(None if connection.is_closed() else connection)
 
-    def _wake(self) -> None:
+    def _pass_on(self, connection: asyncpg.Connection | None) -> None:
+        """To whoever has waited longest, so that nobody who asks later is served before; None: room for a new one."""
+        if connection is None:
+            self._free += 1
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(connection)
                 return
+        if connection is not None:
+            self._idle.append(connection)
 
     async def close(self) -> None:
         while self._idle:
