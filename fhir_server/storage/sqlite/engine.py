@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from fhir_server.storage.sqlite.connection import WRITER_CACHE_KIB, connect, tra
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that writes."""
+
+SORTED_ROWS = 20_000
+"""Rows sorted at once: sorting holds the interpreter, and with it the event loop, for some 10 ms."""
 
 THREAD_ROWS = 4_000
 """Groups with more index rows are sent from the thread, so that the event loop stays free."""
@@ -103,19 +106,15 @@ class SqliteEngine:
     def _insert(self, pending: Pending) -> None:
         execute = self._connection.executemany
         self._check_tokens(pending.token)
-        # In key order, so that neighbouring rows land on the same pages.
-        pending.number.sort()
-        pending.text.sort()
         for table, sql in INSERTS.items():
-            rows = getattr(pending, table)
-            if rows:
+            for rows in _in_key_order(getattr(pending, table)):
                 execute(sql, rows)
         if pending.feature:
             execute(
                 "INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature]
             )
-            postings = sorted((v, seq) for seq, items in pending.feature for v in items)
-            execute("INSERT INTO posting (v, seq) VALUES (?, ?)", postings)
+            for postings in _in_key_order([(v, seq) for seq, items in pending.feature for v in items]):
+                execute("INSERT INTO posting (v, seq) VALUES (?, ?)", postings)
         if pending.stat:
             execute(STAT, [(number, *sums) for number, sums in pending.stats().items()])
 
@@ -125,3 +124,9 @@ class SqliteEngine:
             known = self._connection.execute("SELECT system, code FROM token WHERE v = ?", (v,)).fetchone()
             if known is not None and known != (system, code):
                 raise Conflict(f"The code {code} of {system} cannot be stored: its identity is taken.")
+
+
+def _in_key_order(rows: list[Any]) -> Iterator[list[Any]]:
+    """Pieces of `rows`, each sorted, so that neighbouring rows land on the same pages."""
+    for start in range(0, len(rows), SORTED_ROWS):
+        yield sorted(rows[start : start + SORTED_ROWS])
