@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from ipaddress import ip_address
 
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.cli.runtime_directory import runtime_directory
+from fhir_server.http.origin import is_loopback
 from fhir_server.settings import Settings
 
 REFUSAL = """\
@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"fhir-server: --host {settings.host}: {error.strerror}", file=sys.stderr)
         return 2
-    if not settings.insecure_no_auth and not all(_is_loopback(address[4][0]) for address in addresses):
+    if not settings.insecure_no_auth and not all(
+        is_loopback(str(address[4][0]).partition("%")[0]) for address in addresses
+    ):
         print(REFUSAL.format(host=settings.host or "all addresses"), file=sys.stderr)
         return 2
     try:
@@ -53,10 +55,6 @@ def _start(settings: Settings, listener: socket.socket) -> int:
         return serve_alone(settings, listener)
     with runtime_directory(settings.database) as directory:
         return serve_supervised(settings, listener, directory)
-
-
-def _is_loopback(address: str | int) -> bool:
-    return ip_address(str(address).partition("%")[0]).is_loopback
 
 
 def _bind(

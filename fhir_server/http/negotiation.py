@@ -9,15 +9,12 @@ from functools import lru_cache
 
 from fhir_server.errors import NotAcceptable, UnsupportedMediaType
 from fhir_server.http.header_values import name_and_parameters, quality
-from fhir_server.interactions.exchange import FHIR_JSON
+from fhir_server.interactions.exchange import FHIR_JSON, GENERIC_JSON, JSON_TYPES, OTHER_FHIR_TYPES
 
 FORM = "application/x-www-form-urlencoded"
 JSON_PATCH = "application/json-patch+json"
 FHIR_VERSIONS = ("4.0", "4.0.1")
-_GENERIC_JSON = ("application/json", "text/json")
-_JSON = (FHIR_JSON, *_GENERIC_JSON)
-_OTHER_FHIR = ("application/fhir+xml", "application/fhir+turtle")
-_FORMATS = {"json": FHIR_JSON, FHIR_JSON: FHIR_JSON} | {name: name for name in _GENERIC_JSON}
+_FORMATS = {"json": FHIR_JSON, FHIR_JSON: FHIR_JSON} | {name: name for name in GENERIC_JSON}
 _ONLY_JSON = "This server speaks FHIR as JSON only (application/fhir+json); XML and Turtle are not supported."
 
 
@@ -40,7 +37,7 @@ def response_type(accept: str, format_: str) -> str:
         name, parameters = name_and_parameters(media_range)
         if name in ("*/*", "application/*"):
             name = FHIR_JSON
-        if name not in _JSON:
+        if name not in JSON_TYPES:
             continue
         if parameters.get("fhirversion", FHIR_VERSIONS[0]) not in FHIR_VERSIONS:
             wrong_version = True
@@ -59,7 +56,7 @@ def response_type(accept: str, format_: str) -> str:
 def wants_fhir(accept: str) -> bool:
     """Whether a Binary is asked for as a resource rather than as its content (R4 binary.html#rest)."""
     names = [name_and_parameters(media_range)[0] for media_range in accept.split(",")]
-    return any(name in _JSON for name in names) or all(name in _OTHER_FHIR for name in names)
+    return any(name in JSON_TYPES for name in names) or all(name in OTHER_FHIR_TYPES for name in names)
 
 
 @lru_cache(maxsize=64)
@@ -88,7 +85,7 @@ def body_types(method: str, path: str) -> tuple[str, ...] | None:
         return (JSON_PATCH,)
     if resource_type == "Binary" and "$" not in rest:
         return None
-    return _JSON
+    return JSON_TYPES
 
 
 def _type_of_format(format_: str) -> str:

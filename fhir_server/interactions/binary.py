@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from fhir_server.errors import FhirError
-from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
+from fhir_server.interactions.exchange import FHIR_JSON, JSON_TYPES, OTHER_FHIR_TYPES, Request, Response, Server
 from fhir_server.model.json import parse
 from fhir_server.storage.base import StoredVersion
 
-_JSON = ("application/fhir+json", "application/json", "text/json")
-_OTHER_FHIR = ("application/fhir+xml", "application/fhir+turtle")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _ACTIVE = (
     "text/html",
@@ -55,9 +53,9 @@ def _wants_resource(request: Request) -> bool:
         if name == "_format":
             # An unescaped "+" arrives as a space.
             wanted = value.replace("fhir json", "fhir+json").partition(";")[0].strip().lower()
-            return wanted in ("json", *_JSON)
+            return wanted in ("json", *JSON_TYPES)
     accept = request.header("accept") or ""
-    return any(part.partition(";")[0].strip().lower() in _JSON for part in accept.split(","))
+    return any(part.partition(";")[0].strip().lower() in JSON_TYPES for part in accept.split(","))
 
 
 async def _with_data(server: Server, request: Request, version: StoredVersion) -> AsyncIterator[bytes]:
@@ -80,13 +78,13 @@ async def complete_body(server: Server, request: Request, version: StoredVersion
 def is_content(request: Request) -> bool:
     """The body of this write to Binary is content, not a resource in JSON."""
     media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-    return request.resource is None and media_type not in _JSON
+    return request.resource is None and media_type not in JSON_TYPES
 
 
 def accept_content(request: Request, logical_id: str | None) -> None:
     """Turn content into the Binary it stands for; X-Security-Context becomes its securityContext."""
     content_type = (request.header("content-type") or "").strip()
-    if content_type.partition(";")[0].strip().lower() in _OTHER_FHIR:
+    if content_type.partition(";")[0].strip().lower() in OTHER_FHIR_TYPES:
         raise FhirError(
             "FHIR resources are taken as JSON only: send application/fhir+json.", status=415, code="not-supported"
         )

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from fhir_server.storage.base import Store, StoredVersion
 
 FHIR_JSON = "application/fhir+json"
+GENERIC_JSON = ("application/json", "text/json")
+JSON_TYPES = (FHIR_JSON, *GENERIC_JSON)
+"""Names under which FHIR JSON is sent and asked for (R4 http.html#mime-type)."""
+OTHER_FHIR_TYPES = ("application/fhir+xml", "application/fhir+turtle")
+"""Representations of FHIR that are refused."""
 
 OperationLevel = Literal["system", "type", "instance"]
 """Where an operation is called (R4 operations.html#executing); a version is the instance level with a version id."""

@@ -221,5 +221,6 @@ def _refused_reference(step: Step, text: str, diagnostics: str) -> FhirError:
 
 
 def _place(step: Step, reference: str) -> str:
-    assert step.resource is not None
-    return place_of(step.resource, reference)
+    # As it was sent: in the step's own resource the references already resolved are replaced.
+    assert step.entry.request.resource is not None
+    return place_of(step.entry.request.resource, reference)

@@ -372,6 +372,8 @@ class TestConditionalReferences:
         ]
         answer = await transact(client, *(entries[n] for n in order))
         assert (answer.status, answer.issue["code"]) == (412, "multiple-matches")
+        (place,) = answer.issue["expression"]
+        assert place.removesuffix(".reference").endswith((".resource.subject", ".resource.link[0].other"))
 
     async def test_of_a_conditional_create_that_matches_are_not_followed(self, client: Client, name: str) -> None:
         await client.stored(organization(name))

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import asyncpg
 import pytest
 
+from benchmarks.plans import RecordingSession
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.router import dispatch
@@ -26,7 +27,6 @@ from fhir_server.storage import open_store
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Store, Transaction
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.storage.sql.dialect import Session
 from tests.storage import direct
 
 PATIENTS, OBSERVATIONS = 300, 2_700
@@ -113,23 +113,10 @@ def resources() -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-class Recording:
-    """A session that remembers what it was asked."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.postgresql = session.postgresql
-        self.statements: list[tuple[str, Sequence[Any]]] = []
-
-    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        self.statements.append((sql, parameters))
-        return await self._session.fetch(sql, parameters)
-
-
 async def recorded(store: Any, settings: Settings, search: str | tuple[Scope, q.Query]) -> list[tuple[str, Any]]:
     """The statements of one search; it finds something."""
     session = store.session
-    store.session = recording = Recording(session)
+    store.session = recording = RecordingSession(session)
     if isinstance(search, str):
         resource_type, _, parameters = search.partition("?")
         request = Request("GET", resource_type, parse_qsl(parameters), base_url="http://127.0.0.1/fhir")
