@@ -33,8 +33,9 @@ format: $(DEV) ## Rewrite the sources in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV) ## Measure the figures of docs/benchmarks.md (var/benchmarks)
+bench: $(DEV) ## Measure the figures of docs/benchmarks.md (var/benchmarks; hours)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.search
 
 torture: $(DEV) ## Run the fault tests in full
 	$(BIN)/pytest -q -n 0 tests/torture --require-postgresql

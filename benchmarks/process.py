@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import time
+from collections.abc import Sequence
+from tempfile import TemporaryFile
 
 import psutil
+
+SAMPLED_SECONDS = 0.05
 
 
 def cpu_seconds(pid: int) -> float:
@@ -27,5 +33,29 @@ def resident_bytes(pid: int) -> int:
 
 
 def _tree(pid: int) -> list[psutil.Process]:
-    root = psutil.Process(pid)
-    return [root, *root.children(recursive=True)]
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def run_counted(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds, and CPU seconds of all processes, that `command` takes. Raises RuntimeError when it fails.
+
+    The CPU is sampled: what runs in the last moment of a process is not in it.
+    """
+    used: dict[int, float] = {}
+    started = time.perf_counter()
+    with TemporaryFile() as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
+        while process.poll() is None:
+            for one in _tree(process.pid):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    times = one.cpu_times()
+                    used[one.pid] = times.user + times.system
+            time.sleep(SAMPLED_SECONDS)
+        elapsed = time.perf_counter() - started
+        if process.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{command} failed ({process.returncode}): {output.read().decode()[-2000:]}")
+    return elapsed, sum(used.values())

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 import asyncpg
 import pytest
 
-from benchmarks.plans import RecordingSession
+from benchmarks.plans import Access, RecordingSession, postgresql_accesses, postgresql_plan, sqlite_accesses
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.router import dispatch
@@ -30,16 +29,6 @@ from fhir_server.storage.scope import ALL, Scope
 from tests.storage import direct
 
 PATIENTS, OBSERVATIONS = 300, 2_700
-LARGE = {"version", "number", "text", "composite"}
-"""Tables with one row per resource or many: walking one takes time that grows with the database."""
-
-
-class Access(NamedTuple):
-    """One use of a large table in a plan. Without columns it is read from one end to the other."""
-
-    table: str
-    index: str
-    columns: frozenset[str]
 
 
 @dataclass
@@ -163,45 +152,6 @@ async def explain_all(url: str) -> dict[str, Explained]:
                     explained[name].texts.append(json.dumps(plan, indent=1))
     await connection.close()
     return explained
-
-
-def sqlite_accesses(sql: str, lines: Sequence[str]) -> Iterator[Access]:
-    """From lines such as `SEARCH n USING COVERING INDEX number_search (p=? AND v=? AND k>?)`."""
-    tables = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) (\w+) (\w+)", sql) if table in LARGE}
-    for line in lines:
-        found = re.match(r"(SCAN|SEARCH) (\w+)(?:.* INDEX (\w+))?", line)
-        if found is None or found[2] not in tables:
-            continue
-        index = found[3] or "seq"
-        table = index.split("_")[0] if found[3] else tables[found[2]]  # another table may have the same alias
-        if table in LARGE:
-            columns = re.findall(r"(\w+)[=<>]", line.replace("rowid", "seq")) if found[1] == "SEARCH" else []
-            yield Access(table, index, frozenset(columns))
-
-
-async def postgresql_plan(connection: asyncpg.Connection, sql: str, parameters: Sequence[Any]) -> dict[str, Any]:
-    await connection.execute(f"PREPARE statement AS {sql}")
-    values = f"({', '.join(map(literal, parameters))})" if parameters else ""
-    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement{values}")
-    await connection.execute("DEALLOCATE statement")
-    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
-    return plan
-
-
-def literal(value: Any) -> str:
-    if isinstance(value, list):
-        return f"ARRAY[{', '.join(map(literal, value))}]"
-    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
-
-
-def postgresql_accesses(node: dict[str, Any]) -> Iterator[Access]:
-    kind, index = node["Node Type"], node.get("Index Name", "")
-    table = node.get("Relation Name") or index.split("_")[0]  # a Bitmap Index Scan names no table
-    if table in LARGE and kind != "Bitmap Heap Scan":
-        columns = re.findall(r"\((?:\w+\.)?(\w+) (?:=|<|>|<=|>=) ", node.get("Index Cond", ""))
-        yield Access(table, index, frozenset(columns))
-    for part in node.get("Plans", ()):
-        yield from postgresql_accesses(part)
 
 
 @pytest.fixture(scope="module")
