@@ -76,6 +76,34 @@ class TextPrefix:
 
 
 @dataclass(frozen=True, slots=True)
+class TextContains:
+    """Some text row of `p`, or of the pieces of its long values, has `text` (folded) in it.
+
+    `features` are the trigrams of `text`: those that occur in every resource it can be in; none when it is too short.
+    """
+
+    p: int
+    text: str
+    features: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The resource has all of these features (words of its texts)."""
+
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrefix:
+    """Some number row of `p` is a token of `system` whose code starts with `prefix` (folded displays, for `:text`)."""
+
+    p: int
+    system: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompositeMatch:
     """One composite row of `p` satisfies all the given bounds together."""
 
@@ -115,9 +143,42 @@ class InCompartment:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """The resource has a value for one of the parameters `ps` (number or text rows)."""
+    """The resource has a row, of whatever variant and table, for one of the parameters `ps`.
+
+    `w`: only number rows with that w count (references to one type of resource).
+    """
 
     ps: tuple[int, ...]
+    w: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Resources of one type that satisfy all the predicates: the inner search of a chain, at the outer's snapshot."""
+
+    resource_type: str
+    predicates: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefersTo:
+    """Some reference row of one of `ps` points to a resource that is in one of the selections (a chain).
+
+    With `urls`, for each selection the row parameter of its type's own url, references are canonicals: text rows of
+    `ps` that equal such a url.
+    """
+
+    ps: tuple[int, ...]
+    selections: tuple[Selection, ...]
+    urls: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferredFrom:
+    """A resource of the selection refers to this one by a reference row of one of `ps` (`_has`)."""
+
+    ps: tuple[int, ...]
+    selection: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +204,16 @@ Predicate = (
     | PeriodRange
     | TextIn
     | TextPrefix
+    | TextContains
+    | Features
+    | TokenPrefix
     | CompositeMatch
     | IdIn
     | LastUpdatedRange
     | InCompartment
     | Exists
+    | RefersTo
+    | ReferredFrom
     | And
     | Or
     | Not
@@ -156,8 +222,9 @@ Predicate = (
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One key of `_sort`. kind: `number` and `text` sort by rows of the parameters `ps` (the value earliest
-    in the requested order; resources without one last), `last_updated`, `id`, or `primary_date`."""
+    """One key of `_sort`. kind: `number` and `text` sort by rows of the parameters `ps`, `token` by the codes of their
+    number rows, `reference` by what their rows refer to (the value earliest in the requested order; resources without
+    one last), `last_updated`, `id`, or `primary_date`."""
 
     kind: str
     descending: bool = False

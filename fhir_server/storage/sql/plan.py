@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from fhir_server.storage import query as q
 from fhir_server.storage.rows import NO_DATE
-from fhir_server.storage.sql.codes import TYPE_NUMBERS
+from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, listing
 from fhir_server.storage.sql.predicates import DRIVING, UNDATED, Outer, condition, listing_parameter, row_condition

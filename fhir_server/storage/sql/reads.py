@@ -11,7 +11,7 @@ from fhir_server.model.identity import rid
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
 from fhir_server.storage.scope import Scope
-from fhir_server.storage.sql.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
