@@ -11,6 +11,7 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.prefer import preference
 from fhir_server.model.json import encode as encode_json
 from fhir_server.search.compile import compile_query
+from fhir_server.search.knowledge import gather
 from fhir_server.search.page import CURSOR_PARAMETER, Cursor, decode, encode, query_hash
 from fhir_server.search.parse import parse_search
 from fhir_server.search.request import Ignored, SearchRequest
@@ -38,6 +39,7 @@ async def search(server: Server, request: Request, resource_type: str) -> Respon
         time_zone=settings.time_zone,
         default_count=settings.default_count,
         max_count=settings.max_count,
+        knowledge=await gather(wanted, lambda *key: server.store.read(request.scope, *key)),
     )
     if cursor is not None:
         at = decode(await server.store.secret("cursor"), cursor, kind=KIND, query=query_hash(wanted))

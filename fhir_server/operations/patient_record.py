@@ -117,7 +117,9 @@ class Referenced:
         """A canonical stands for what is stored under it: one version, or all when it names none."""
         url = definitions("Questionnaire")["url"]
         for canonical in sorted(self._canonicals):
-            query = Query("Questionnaire", (match(url, (canonical,), _ANYWHERE),), count=PAGE, snapshot=self.snapshot)
+            query = Query(
+                "Questionnaire", (match(url, "", (canonical,), _ANYWHERE),), count=PAGE, snapshot=self.snapshot
+            )
             for version in (await self.search(query)).matches:
                 target = ("Questionnaire", version.logical_id)
                 if target not in self._seen:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.model.identity import rid
+from fhir_server.search.criteria import applies, target_types
 from fhir_server.search.definitions import Definition, definitions
-from fhir_server.search.matching import Matching, unescape
+from fhir_server.search.matching import NOTHING, Knowledge, Matching, any_of, unescape
 from fhir_server.search.parameters import (
     composite,
     date,
+    full_text,
     last_updated,
     number,
     quantity,
@@ -20,10 +22,32 @@ from fhir_server.search.parameters import (
     token,
     uri,
 )
-from fhir_server.search.request import Criterion, SearchRequest
+from fhir_server.search.request import (
+    AllOf,
+    AnyOf,
+    Chained,
+    Condition,
+    Criterion,
+    NoneOf,
+    ReverseChained,
+    SearchRequest,
+)
 from fhir_server.search.sorting import sort_key
 from fhir_server.settings import Settings
-from fhir_server.storage.query import And, IdIn, Not, Or, Predicate, Query
+from fhir_server.storage.codes import TYPE_NUMBERS
+from fhir_server.storage.query import (
+    And,
+    Exists,
+    IdIn,
+    Not,
+    Or,
+    Predicate,
+    Query,
+    ReferredFrom,
+    RefersTo,
+    Selection,
+)
+from fhir_server.storage.rows import VARIANT_EXTERNAL
 
 DEFAULT_COUNT: int = Settings.model_fields["default_count"].default
 MAX_COUNT: int = Settings.model_fields["max_count"].default
@@ -31,7 +55,7 @@ MOST_CONDITIONS = 200
 """Most conditions of all values together: a value that is not looked up by equality is one, or a few, of the statement
 (docs/spec-clarifications/search.md, search-14)."""
 
-_MATCH: dict[str, Callable[[Definition, tuple[str, ...], Matching], Predicate]] = {
+_MATCH: dict[str, Callable[[Definition, str, tuple[str, ...], Matching], Predicate]] = {
     "token": token.match,
     "reference": reference.match,
     "date": date.match,
@@ -51,26 +75,17 @@ def compile_query(
     time_zone: str,
     default_count: int = DEFAULT_COUNT,
     max_count: int = MAX_COUNT,
+    knowledge: Knowledge = NOTHING,
 ) -> Query:
     """The query that answers `request`. Raises InvalidSearch for values its parameters cannot read.
 
-    `base_url` is the server's own, without a trailing slash: absolute references to it are local.
+    `base_url` is the server's own, without a trailing slash: absolute references to it are local. `knowledge` holds
+    what `search.knowledge` found the request to need.
     """
-    matching = Matching(base_url, time_zone)
-    known = definitions(request.resource_type)
-    predicates = []
-    left = MOST_CONDITIONS
-    for criterion in request.criteria:
-        if _at_least(criterion, known) > left:
-            raise _over(criterion)
-        predicate = _predicate(criterion, known, request.resource_type, matching)
-        left -= _conditions(predicate)
-        if left < 0:
-            raise _over(criterion)
-        predicates.append(predicate)
+    compiler = _Compiler(Matching(base_url, time_zone, knowledge))
     return Query(
         request.resource_type,
-        tuple(predicates),
+        tuple([compiler.predicate(one, request.resource_type) for one in request.criteria]),
         tuple(
             [
                 key
@@ -83,13 +98,112 @@ def compile_query(
     )
 
 
-def _predicate(criterion: Criterion, known: dict[str, Definition], resource_type: str, matching: Matching) -> Predicate:
-    if criterion.code == "_id":
-        return IdIn(tuple([rid(resource_type, unescape(value)) for value in criterion.values]))
-    if criterion.code == "_lastUpdated":
-        return last_updated.match(criterion.values, matching)
-    definition = known[criterion.code]
-    return _MATCH[definition.search_type](definition, criterion.values, matching)
+class _Compiler:
+    """Turns conditions into predicates and counts what they cost."""
+
+    def __init__(self, matching: Matching) -> None:
+        self._matching = matching
+        self._left = MOST_CONDITIONS
+
+    def predicate(self, condition: Condition, resource_type: str) -> Predicate:
+        match condition:
+            case Criterion():
+                return self._criterion(condition, resource_type)
+            case Chained():
+                return self._chain(condition, definitions(resource_type)[condition.code])
+            case ReverseChained():
+                return self._reverse_chain(condition, resource_type)
+            case AllOf(parts):
+                return And(tuple([self.predicate(part, resource_type) for part in parts]))
+            case AnyOf(parts):
+                return Or(tuple([self.predicate(part, resource_type) for part in parts]))
+            case NoneOf(part):
+                return Not(self.predicate(part, resource_type))
+
+    def _criterion(self, criterion: Criterion, resource_type: str) -> Predicate:
+        if _at_least(criterion, resource_type) > self._left:
+            raise _over(criterion)
+        predicate = _predicate(criterion, resource_type, self._matching)
+        self._left -= _conditions(predicate)
+        if self._left < 0:
+            raise _over(criterion)
+        return predicate
+
+    def _chain(self, chain: Chained, definition: Definition) -> Predicate:
+        types = (chain.target,) if chain.target else target_types(definition)
+        selections = [
+            Selection(one, (self.predicate(chain.condition, one),)) for one in types if applies(chain.condition, one)
+        ]
+        parts: list[Predicate] = []
+        for source in definition.sources:
+            wanted = tuple(one for one in selections if source.only in ("", one.resource_type))
+            if wanted and definition.element_types & _BY_RID:
+                parts.append(RefersTo((source.p,), wanted))
+            if definition.element_types & _BY_URL:
+                located = [(one, url) for one in wanted if (url := _url_parameter(one.resource_type)) is not None]
+                if located:
+                    canonical, urls = zip(*located, strict=True)
+                    parts.append(RefersTo((source.p + VARIANT_EXTERNAL,), canonical, urls))
+        return any_of(parts or [IdIn(())])
+
+    def _reverse_chain(self, chain: ReverseChained, resource_type: str) -> Predicate:
+        definition = definitions(chain.resource_type)[chain.code]
+        selection = Selection(chain.resource_type, (self.predicate(chain.condition, chain.resource_type),))
+        ps = tuple(source.p for source in definition.sources if source.only in ("", resource_type))
+        parts: list[Predicate] = []
+        if ps and definition.element_types & _BY_RID:
+            parts.append(ReferredFrom(ps, selection))
+        url = _url_parameter(resource_type)
+        if ps and url is not None and definition.element_types & _BY_URL:
+            parts.append(ReferredFrom(tuple(p + VARIANT_EXTERNAL for p in ps), selection, url))
+        return any_of(parts or [IdIn(())])
+
+
+_BY_RID = frozenset(("Reference", "Resource"))
+_BY_URL = frozenset(("canonical", "uri"))
+"""Elements that refer by the url of a conformance resource."""
+
+
+def _url_parameter(resource_type: str) -> int | None:
+    definition = definitions(resource_type).get("url")
+    return definition.p if definition else None
+
+
+def _predicate(criterion: Criterion, resource_type: str, matching: Matching) -> Predicate:
+    values = criterion.values
+    match criterion.code:
+        case "_id":
+            found: Predicate = IdIn(tuple([rid(resource_type, unescape(value)) for value in values]))
+            return Not(found) if criterion.modifier == "not" else found
+        case "_lastUpdated":
+            return last_updated.match(values, matching)
+        case "_list":
+            return IdIn(tuple(_listed(resource_type, values, matching.knowledge)))
+        case "_text":
+            return any_of([full_text.narrative(resource_type, unescape(value)) for value in values])
+    definition = definitions(resource_type)[criterion.code]
+    match criterion.modifier:
+        case "missing":
+            present = _present(definition)
+            return Not(present) if values == ("true",) else present
+        case "not":
+            return Not(_MATCH["token"](definition, "", values, matching))
+    return _MATCH[definition.search_type](definition, criterion.modifier, values, matching)
+
+
+def _present(definition: Definition) -> Predicate:
+    everything = tuple(source.p for source in definition.sources if not source.only)
+    restricted = [source for source in definition.sources if source.only]
+    parts: list[Predicate] = [Exists(everything)] if everything else []
+    parts += [Exists((source.p,), TYPE_NUMBERS.get(source.only)) for source in restricted]
+    return any_of(parts)
+
+
+def _listed(resource_type: str, values: Iterable[str], knowledge: Knowledge) -> Iterable[int]:
+    for value in values:
+        for target, logical_id in knowledge.lists[value]:
+            if target == resource_type:
+                yield rid(target, logical_id)
 
 
 def _over(criterion: Criterion) -> InvalidSearch:
@@ -99,9 +213,9 @@ def _over(criterion: Criterion) -> InvalidSearch:
     )
 
 
-def _at_least(criterion: Criterion, known: dict[str, Definition]) -> int:
+def _at_least(criterion: Criterion, resource_type: str) -> int:
     """Conditions that the criterion makes for certain: counted before its values are read."""
-    definition = known.get(criterion.code)
+    definition = definitions(resource_type).get(criterion.code)
     if definition is None or definition.search_type not in _BY_VALUE:
         return 0
     return len(criterion.values) * max(1, len(definition.sources))
@@ -117,4 +231,6 @@ def _conditions(predicate: Predicate) -> int:
             return sum(map(_conditions, parts))
         case Not(part):
             return _conditions(part)
+        case RefersTo() | ReferredFrom():
+            return 0  # their inner predicates were counted
     return 1

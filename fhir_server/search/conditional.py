@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from fhir_server.errors import InvalidSearch
 from fhir_server.model.url import decode_query
 from fhir_server.search.compile import compile_query
+from fhir_server.search.controls import CONTROLS
+from fhir_server.search.knowledge import needs
 from fhir_server.search.parse import TRANSPORT_PARAMETERS, parse_search
 from fhir_server.storage.query import Query
 
@@ -25,8 +27,11 @@ def conditional_query(
             f"The condition names no search parameter of {resource_type}; give at least one, with a value."
         )
     if len(request.criteria) != len(pairs):
-        names = sorted({name for name, _ in pairs} - {criterion.code for criterion in request.criteria})
+        names = sorted({name for name, _ in pairs} & CONTROLS.keys())
         raise InvalidSearch(f"A condition takes search parameters of {resource_type} only, not {', '.join(names)}.")
+    if needs(request):
+        names = sorted({name for name, _ in pairs})
+        raise InvalidSearch(f"A condition cannot be asked of lists and value sets ({', '.join(names)}).")
     if any("" in value.split(",") for _, value in request.used):
         raise InvalidSearch("A condition has an empty value between commas; leave it out or escape the comma as '\\,'.")
     return compile_query(request, base_url=base_url, time_zone=time_zone, default_count=2)

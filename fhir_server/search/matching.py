@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fhir_server.errors import InvalidSearch
 from fhir_server.storage.query import Or, Predicate
+
+Concepts = tuple[tuple[str, str], ...]
+"""(system, code) of each concept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a search needs of stored resources, read beforehand (search/knowledge.py)."""
+
+    concepts: Mapping[tuple[str, str], Concepts] = field(default_factory=dict)
+    """(modifier, value as sent) -> the concepts it stands for: of a value set, or below or above a code."""
+    lists: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Value of `_list` -> (type, id) of each of its entries."""
+
+
+NOTHING = Knowledge()
 
 _PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(.*)", re.DOTALL)
 
@@ -17,6 +34,7 @@ class Matching:
 
     base_url: str
     time_zone: str
+    knowledge: Knowledge = NOTHING
 
 
 def any_of(parts: list[Predicate]) -> Predicate:

@@ -10,7 +10,15 @@ from fhir_server.search.parameters.token import CODED_TYPES
 from fhir_server.search.primary import primary_date
 from fhir_server.storage.query import SortKey
 
-_KINDS = {"date": "number", "number": "number", "quantity": "number", "string": "text", "uri": "text"}
+_KINDS = {
+    "date": "number",
+    "number": "number",
+    "quantity": "number",
+    "string": "text",
+    "uri": "text",
+    "token": "token",
+    "reference": "reference",
+}
 
 
 def is_sortable(resource_type: str, code: str) -> bool:
@@ -19,7 +27,7 @@ def is_sortable(resource_type: str, code: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def sort_key(resource_type: str, code: str, *, descending: bool) -> SortKey | None:
-    """The store's key for one rule; None when the parameter has no order of its own (codes, references, composites)."""
+    """The store's key for one rule; None when the parameter has no order of its own (composites, places)."""
     if code == "_lastUpdated":
         return SortKey("last_updated", descending)
     if code == "_id":

@@ -175,10 +175,14 @@ class RefersTo:
 
 @dataclass(frozen=True, slots=True)
 class ReferredFrom:
-    """A resource of the selection refers to this one by a reference row of one of `ps` (`_has`)."""
+    """A resource of the selection refers to this one by a reference row of one of `ps` (`_has`).
+
+    With `url`, the row parameter of this type's own url, references are canonicals: text rows of `ps` that equal it.
+    """
 
     ps: tuple[int, ...]
     selection: Selection
+    url: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ VARIANT_TEXT = 3
 VARIANT_EXTERNAL = 4
 """A reference that is an absolute URL or a canonical, in text rows: v the url, w symbol(version)."""
 VARIANT_OF_TYPE = 5
-"""Identifier.type, for :of-type: number rows, v = identity of the type's system, its code and the identifier's value."""
+"""Identifier.type, for :of-type: number rows, v = hash of the type's system and code and the identifier's value."""
 VARIANT_PRESENT = 6
 """A value that makes no other row (a Reference with a display only), for :missing: a number row (0, 0)."""
 VARIANT_PIECE = 7
@@ -57,8 +57,8 @@ class IndexRows:
     k_high: int = NO_DATE
     """Upper bound (inclusive) of the primary date."""
     numbers: list[tuple[int, int, int]] = field(default_factory=list)
-    """(p, v, w): token hash, rid of a reference (w = number of its type, `codes.TYPE_NUMBERS`), date lo (w = hi), number,
-    quantity (w = symbol of the unit)."""
+    """(p, v, w): token hash, rid of a reference (w = number of its type, `codes.TYPE_NUMBERS`), date lo (w = hi),
+    number, quantity (w = symbol of the unit)."""
     texts: list[tuple[int, str, int]] = field(default_factory=list)
     """(p, v, w): folded string, identifier value (w = symbol of its system), uri, canonical (w = its version's)."""
     composites: list[tuple[int, int, int, int, str]] = field(default_factory=list)

@@ -225,8 +225,8 @@ class TestParameters:
             "_count=many",
             "_lastUpdated=x",
             "_total=exact",
-            "_has:Observation:patient:code=1",
-            "organization.name=x",
+            "_has:Observation:patient:colour=1",
+            "organization.colour=x",
         ],
     )
     async def test_what_cannot_be_honoured_is_refused(self, client: Client, query: str) -> None:

@@ -11,6 +11,7 @@ from fhir_server.model.identity import rid, symbol, token
 from fhir_server.search.extract import extract
 from fhir_server.search.features import trigrams, word, words
 from fhir_server.search.parameters.number import ordered
+from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.rows import NO_DATE, VARIANT_CANONICAL, VARIANT_IDENTIFIER, parameter
 from fhir_server.validation import validate
 
@@ -42,7 +43,7 @@ def test_the_rows_of_an_observation() -> None:
     assert set(rows.numbers) == {
         (p("Observation", "status"), token("http://hl7.org/fhir/observation-status", "final"), 0),
         (p("Observation", "code"), code, 0),
-        (p("Observation", "subject"), rid("Patient", "7"), 0),
+        (p("Observation", "subject"), rid("Patient", "7"), TYPE_NUMBERS["Patient"]),
         (p("Observation", "date"), 86_400_000, 86_400_999),
         (p("Observation", "value-quantity"), ordered(Decimal("70.5")), symbol("|kilos")),
         (p("Observation", "value-quantity", VARIANT_CANONICAL), ordered(70500), symbol("g")),

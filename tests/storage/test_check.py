@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fhir_server.storage.base import Draft, Store, Transaction
+from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.scope import ALL
 from fhir_server.storage.sql.check import check
-from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import positional
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from tests.storage import direct

@@ -61,7 +61,7 @@ SEARCHES: dict[str, tuple[str | tuple[Scope, q.Query], str, str]] = {
         "Observation?code=c3&patient=" + ",".join(f"p{n}" for n in range(100)), "number_search", "p v"
     ),
     "name prefix": ("Patient?name=family11", "text_search", "p v"),
-    "family and birth date": ("Patient?family=family11&birthdate=1950", "text_search", "p v"),
+    "family and birth date": ("Patient?family=family11&birthdate=1950", "number_search", "p v"),
     "few of a number": ("Observation?value-quantity=gt2690", "number_search", "p v"),
     "composite": ("Observation?code-value-quantity=http://loinc.org|c3$gt5", "composite_search", "p a b"),
     "last updated": ("Observation?_lastUpdated=ge2020-01-01", "version_type", "type seq"),
@@ -136,7 +136,7 @@ async def explain_all(url: str) -> dict[str, Explained]:
         for name, sent in statements.items():
             for sql, parameters in sent:
                 lines = [row[-1] for row in await direct.rows(url, f"EXPLAIN QUERY PLAN {sql}", *parameters)]
-                explained[name].accesses += sqlite_accesses(sql, lines)
+                explained[name].accesses += walked(sql, sqlite_accesses(sql, lines))
                 explained[name].texts.append("\n".join(lines))
         return explained
     connection = await asyncpg.connect(url)
@@ -148,10 +148,15 @@ async def explain_all(url: str) -> dict[str, Explained]:
             for name, sent in statements.items():
                 for sql, parameters in sent:
                     plan = await postgresql_plan(connection, sql, parameters)
-                    explained[name].accesses += postgresql_accesses(plan)
+                    explained[name].accesses += walked(sql, postgresql_accesses(plan))
                     explained[name].texts.append(json.dumps(plan, indent=1))
     await connection.close()
     return explained
+
+
+def walked(sql: str, accesses: Iterator[Access]) -> list[Access]:
+    """Without the bounded counts of candidates to drive (storage/sql/driver.py), which may be ranges of any index."""
+    return [access for access in accesses if not access.columns or "counted" not in sql]
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def values(start: Any, steps: tuple[Step, ...]) -> list[Any]:
     return found
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with an instance whose components match one of `values`, `a$b`, together."""
     parts: list[Predicate] = []
     for value in values:

@@ -65,7 +65,7 @@ def range_of(value: Any, type_name: str, time_zone: str) -> tuple[int, int] | No
     return bounds(value, time_zone) if type_name == "Period" else period_of(value, time_zone)
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     primary = primary_date(definition.resource_type)
     parts: list[Predicate] = []
     for value in values:

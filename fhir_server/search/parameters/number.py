@@ -37,8 +37,8 @@ def index(rows: IndexRows, p: int, value: Decimal | int | float) -> None:
     rows.numbers.append((p, ordered(value), 0))
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
-    del matching
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
+    del modifier, matching
     parts: list[Predicate] = []
     for value in values:
         prefix, number, half = parse(definition.code, value)

@@ -72,8 +72,8 @@ def _entries(value: Decimal | int | float, system: str, code: str, unit: str) ->
     return [(0, v, symbol(name)) for name in dict.fromkeys(names)] or [(0, v, 0)]
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
-    del matching
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
+    del modifier, matching
     parts: list[Predicate] = []
     ranged = "Range" in definition.element_types
     for value in values:

@@ -11,6 +11,7 @@ from fhir_server.errors import too_costly
 from fhir_server.model.identity import LONGEST_CACHED, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
+from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.query import NumberIn, Predicate, TextIn
 from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, IndexRows, cut
 
@@ -53,7 +54,7 @@ def index_url(rows: IndexRows, p: int, reference: str) -> None:
     """A relative reference, or an absolute URL or canonical with its version."""
     target = local(reference)
     if target is not None:
-        rows.numbers.append((p, target[1], 0))
+        rows.numbers.append((p, target[1], TYPE_NUMBERS[target[0]]))
     elif not reference.startswith("#"):
         url, _, version = reference.partition("|")
         rows.texts.append((p + VARIANT_EXTERNAL, cut(url), symbol(version)))
@@ -62,7 +63,7 @@ def index_url(rows: IndexRows, p: int, reference: str) -> None:
 def index_resource(rows: IndexRows, p: int, resource: dict[str, Any]) -> None:
     """A resource nested where a reference would be (Bundle.entry[0].resource)."""
     if resource.get("id"):
-        rows.numbers.append((p, rid(resource["resourceType"], resource["id"]), 0))
+        rows.numbers.append((p, rid(resource["resourceType"], resource["id"]), TYPE_NUMBERS[resource["resourceType"]]))
 
 
 def type_of(value: dict[str, Any]) -> str:
@@ -77,7 +78,7 @@ def type_of(value: dict[str, Any]) -> str:
     return value.get("type") or ""
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources that refer to one of `values`: id, Type/id, or an absolute URL or canonical[|version]."""
     parts: list[Predicate] = []
     for source in definition.sources:

@@ -26,9 +26,9 @@ def index_position(rows: IndexRows, p: int, position: dict[str, Any]) -> None:
         rows.composites.append((p, 0, ordered(latitude), ordered(longitude), ""))
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Places in the box around the circle asked for: R4 lets a server return more, never fewer."""
-    del matching
+    del modifier, matching
     parts: list[Predicate] = []
     for value in values:
         latitude, longitude, metres = _parse(definition.code, value)

@@ -91,9 +91,9 @@ def _index_parts(rows: IndexRows, p: int, value: dict[str, Any], parts: tuple[st
                     index(rows, p, text)
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with a string that starts with one of `values`."""
-    del matching
+    del modifier, matching
     parts: list[Predicate] = []
     for value in values:
         prefix = search_prefix(definition.code, value)

@@ -119,9 +119,9 @@ def normal_contact(value: str) -> str:
     return _PHONE_PUNCTUATION.sub("", text) if _PHONE.fullmatch(text) else text.casefold()
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with one of `values`: `code`, `system|code`, `|code` or `system|`."""
-    del matching
+    del modifier, matching
     parsed = [parse(definition.code, value) for value in values]
     parts: list[Predicate] = []
     for source in definition.sources:

@@ -18,9 +18,9 @@ def index_canonical(rows: IndexRows, p: int, value: str) -> None:
     rows.texts.append((p, cut(url), symbol(version)))
 
 
-def match(definition: Definition, values: tuple[str, ...], matching: Matching) -> Predicate:
+def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with one of `values`; `url|version` asks for the version too."""
-    del matching
+    del modifier, matching
     whole: list[str] = []
     parts: list[Predicate] = []
     for value in map(unescape, values):

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage.base import Inconsistency
-from fhir_server.storage.rows import NO_DATE, IndexRows
 from fhir_server.storage.codes import METHODS, TYPE_NAMES
+from fhir_server.storage.rows import NO_DATE, IndexRows
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from fhir_server.storage.sql.purge import unpack

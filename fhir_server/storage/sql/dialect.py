@@ -21,11 +21,19 @@ _MARKER = re.compile(r"\?(\d+)")
 class Statement:
     """SQL text under construction: parameters are numbered, so that parts may be built in any order."""
 
-    __slots__ = ("parameters", "postgresql")
+    __slots__ = ("_aliases", "parameters", "postgresql", "snapshot")
 
-    def __init__(self, postgresql: bool) -> None:
+    def __init__(self, postgresql: bool, snapshot: int | None = None) -> None:
         self.postgresql = postgresql
+        self.snapshot = snapshot
+        """The seq the statement sees; None: now."""
         self.parameters: list[Any] = []
+        self._aliases = 0
+
+    def alias(self, letter: str) -> str:
+        """A name for a row of a sub-query that no other row of the statement has."""
+        self._aliases += 1
+        return f"{letter}{self._aliases}"
 
     def bind(self, value: Any) -> str:
         self.parameters.append(value)
@@ -54,15 +62,30 @@ class Statement:
         """EXISTS that the planner leaves a per-row probe: as a join it flips to bad generic plans on PostgreSQL."""
         return f"EXISTS ({inner} OFFSET 0)" if self.postgresql else f"EXISTS ({inner})"
 
-    def version_rows(self, table: str, row: str, seq: str) -> str:
+    def visible(self, row: str) -> str:
+        """The version of `row` was there, and not yet replaced, at the snapshot."""
+        gone = f"SELECT 1 FROM superseded x WHERE x.seq = {row}.seq"
+        if self.snapshot is None:
+            return f"NOT {self.exists(gone)}"
+        gone += f" AND x.next_seq <= {self.bind(self.snapshot)}"
+        return f"{row}.seq <= {self.bind(self.snapshot)} AND NOT {self.exists(gone)}"
+
+    def contains(self, column: str, text: str) -> str:
+        """`column` has `text` in it."""
+        return f"{'strpos' if self.postgresql else 'instr'}({column}, {self.bind(text)}) > 0"
+
+    def version_rows(self, table: str, row: str, seq: str, join: str = "") -> str:
         """FROM and WHERE, to be followed by AND ..., of the index rows `row` of one version.
 
         On PostgreSQL they are fetched by seq whatever the conditions that follow: it would prefer the search
-        index for its p and v, and walk a whole code to find one version.
+        index for its p and v, and walk a whole code to find one version. `join`: `table alias ON condition`, looked
+        up from those rows and never the other way round.
         """
         if self.postgresql:
-            return f"FROM (SELECT * FROM {table} r WHERE r.seq = {seq} OFFSET 0) {row} WHERE TRUE"
-        return f"FROM {table} {row} WHERE {row}.seq = {seq}"
+            joined = f" JOIN {join}" if join else ""
+            return f"FROM (SELECT * FROM {table} r WHERE r.seq = {seq} OFFSET 0) {row}{joined} WHERE TRUE"
+        joined = f" CROSS JOIN {join}" if join else ""
+        return f"FROM {table} {row}{joined} WHERE {row}.seq = {seq}"
 
     def versions_of(self, seq: str, rids: Sequence[int]) -> str:
         """`seq` is a version of one of the resources, which are looked up first.

@@ -1,20 +1,26 @@
-"""Which predicate of a query drives: the narrowest by kind, so that the fewest index rows are walked."""
+"""Which predicate of a query drives: the one that promises the fewest index rows to walk."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from fhir_server import spec
 from fhir_server.storage import query as q
-from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.predicates import listing_parameter, row_condition
+from fhir_server.storage.sql.conditions import live
+from fhir_server.storage.sql.dialect import Session, Statement
+from fhir_server.storage.sql.predicates import row_condition, table_of
 
 SELECTIVE, TOKEN, RANGE, LISTING = range(4)
-"""How narrow a driving predicate is: a few rows, a code's rows, unknown until probed, all of the type."""
+"""How narrow a driving predicate is: a few rows, a code's rows, unknown until counted, all of the type."""
 
 NARROW_ROWS = 5_000
-"""A range predicate that matches fewer rows than this may drive."""
+"""A predicate with fewer rows is narrow: its rows may be sorted. Counting stops here."""
+
+MERGED_VALUES = 16
+"""Up to so many values of a driving predicate are walked side by side in index order and merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,65 +32,97 @@ class Driver:
 
     @property
     def table(self) -> str:
-        match self.predicate:
-            case q.TextIn() | q.TextPrefix():
-                return "text"
-            case q.CompositeMatch():
-                return "composite"
-        return "number"
+        return table_of(self.predicate)
 
     @property
     def one_row_per_version(self) -> bool:
         match self.predicate:
             case q.NumberIn(_, values) | q.InCompartment(values):
                 return len(values) == 1
-            case q.IdIn():
+            case q.IdIn() | q.Features():
                 return True
         return False
+
+    def walks(self) -> list[Driver] | None:
+        """Drivers whose rows each come in index order and are together those of this one; None when there are none."""
+        match self.predicate:
+            case q.Or(parts):
+                return [Driver(self.rank, part) for part in parts]
+            case q.NumberIn(p, values) if len(values) > MERGED_VALUES:
+                return None
+            case q.NumberIn(p, values):
+                return [Driver(self.rank, q.NumberIn(p, (value,))) for value in values]
+        return [self]
 
 
 def listing(resource_type: str) -> Driver:
     """All resources of the type, by primary date."""
-    return Driver(LISTING, q.NumberIn(listing_parameter(resource_type), (0,)))
+    return Driver(LISTING, live(resource_type))
 
 
-def choose_driver(query: q.Query, *, narrow_ranges: bool) -> Driver:
-    """`narrow_ranges`: a probe found that the query's first range predicate matches few rows."""
-    best = listing(query.resource_type)
-    for predicate in query.predicates:
-        rank = _rank(predicate, query.resource_type)
-        if rank < best.rank and (rank != RANGE or narrow_ranges):
-            best = Driver(rank, predicate)
-    return best
+async def choose_driver(session: Session, query: q.Query) -> Driver:
+    """The driver of `query`, whose predicates are resolved (storage/sql/resolve.py).
+
+    What is narrow by its kind is taken at once. Otherwise the rows of each candidate are counted, up to
+    NARROW_ROWS, unless there is but one and its rows come in the order asked for.
+    """
+    candidates = [Driver(rank, one) for one in query.predicates if (rank := _rank(one, query.resource_type)) != LISTING]
+    if not candidates:
+        return listing(query.resource_type)
+    best = min(candidates, key=lambda one: one.rank)
+    if best.rank == SELECTIVE:
+        return best
+    in_order = best.rank == TOKEN and best.walks() is not None and _index_order(query)
+    if len(candidates) == 1 and in_order:
+        return best
+    counts = await _count_rows(session, query, candidates)
+    fewest = min(range(len(candidates)), key=lambda n: (counts[n], candidates[n].rank))
+    if counts[fewest] < NARROW_ROWS:
+        return Driver(SELECTIVE, candidates[fewest].predicate)
+    return best if in_order else listing(query.resource_type)
+
+
+def _index_order(query: q.Query) -> bool:
+    """The page is in the order of k, which is that of the index."""
+    kinds = [key.kind for key in query.sort]
+    return kinds in ([], ["primary_date"]) and not query.total and query.count > 0
 
 
 def _rank(predicate: q.Predicate, resource_type: str) -> int:
     match predicate:
-        case q.IdIn() | q.TextIn() | q.InCompartment():
+        case q.IdIn() | q.InCompartment() | q.TextIn():
             return SELECTIVE
-        case q.NumberIn(p, _):
-            return SELECTIVE if p // 8 in _references(resource_type) else TOKEN
-        case q.TokenCode() | q.CompositeMatch():
+        case q.NumberIn(p, values) if p // 8 in _references_to_patients(resource_type) and len(values) <= MERGED_VALUES:
+            return SELECTIVE
+        case q.NumberIn():
             return TOKEN
-        case q.NumberRange() | q.TextPrefix() | q.PeriodRange(primary=False):
+        case q.CompositeMatch(b_in=b_in):
+            return TOKEN if b_in is not None else RANGE
+        case q.NumberRange() | q.TextPrefix() | q.PeriodRange(primary=False) | q.Features():
             return RANGE
+        case q.Or(parts):
+            ranks = {_rank(part, resource_type) for part in parts}
+            simple = all(isinstance(part, _WALKED) for part in parts) and len(parts) <= MERGED_VALUES
+            return max(ranks) if simple and len({table_of(part) for part in parts}) == 1 else LISTING
     return LISTING
 
 
+_WALKED = (q.NumberIn, q.TextIn, q.NumberRange, q.TextPrefix, q.CompositeMatch)
+"""Leaves that are rows of one index in one place."""
+
+
 @cache
-def _references(resource_type: str) -> frozenset[int]:
+def _references_to_patients(resource_type: str) -> frozenset[int]:
     parameters = spec.search_parameters(resource_type).values()
-    return frozenset(parameter.number for parameter in parameters if parameter.type == "reference")
+    return frozenset(one.number for one in parameters if one.type == "reference" and "Patient" in one.targets)
 
 
-def range_probe(query: q.Query, postgresql: bool) -> tuple[str, list[object]] | None:
-    """Counts up to NARROW_ROWS rows of the first range predicate, when nothing narrower could drive."""
-    if choose_driver(query, narrow_ranges=False).rank != LISTING:
-        return None
-    ranges = [predicate for predicate in query.predicates if _rank(predicate, query.resource_type) == RANGE]
-    if not ranges:
-        return None
-    statement = Statement(postgresql)
-    where = row_condition(ranges[0], statement, query.resource_type, "n")
-    rows = f"SELECT 1 FROM {Driver(RANGE, ranges[0]).table} n WHERE {where} LIMIT {NARROW_ROWS}"
-    return statement.finished(f"SELECT count(*) FROM ({rows}) counted")
+async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Driver]) -> Sequence[Any]:
+    statement = Statement(session.postgresql)
+    counts = []
+    for candidate in candidates:
+        where = row_condition(candidate.predicate, statement, query.resource_type, "n")
+        rows = f"SELECT 1 FROM {candidate.table} n WHERE {where} LIMIT {NARROW_ROWS}"
+        counts.append(f"(SELECT count(*) FROM ({rows}) counted)")
+    (row,) = await session.fetch(*statement.finished(f"SELECT {', '.join(counts)}"))
+    return row

@@ -9,30 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fhir_server.storage import query as q
-from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.codes import TYPE_NUMBERS
+from fhir_server.storage.rows import NO_DATE
+from fhir_server.storage.sql.conditions import DRIVING, UNDATED, Outer, condition
 from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, choose_driver, listing
-from fhir_server.storage.sql.predicates import DRIVING, UNDATED, Outer, condition, listing_parameter, row_condition
+from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, listing
+from fhir_server.storage.sql.predicates import listing_parameter, row_condition
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 
 BY_DATE = (q.SortKey("primary_date", descending=True),)
 BY_LAST_UPDATED = (q.SortKey("last_updated", descending=True),)
 
-MERGED_VALUES = 16
-"""Up to so many values of a driving predicate are walked side by side in index order and merged."""
-
 
 class Plan:
-    """The statements of one query on one engine."""
+    """The statements of one query, whose predicates are resolved, on one engine."""
 
-    def __init__(self, query: q.Query, postgresql: bool, *, narrow_ranges: bool = False) -> None:
+    def __init__(self, query: q.Query, driver: Driver, postgresql: bool) -> None:
         self.query = query
-        self.driver = choose_driver(query, narrow_ranges=narrow_ranges)
+        self.driver = driver
         self.order = query.sort or self._own_order()
         self._postgresql = postgresql
-        self._statement = Statement(postgresql)
+        self._statement = Statement(postgresql, query.snapshot)
 
     def _own_order(self) -> tuple[q.SortKey, ...]:
         """Newest primary date first; newest version first where bounds on lastUpdated narrow a whole type."""
@@ -41,7 +39,7 @@ class Plan:
 
     def page(self) -> tuple[str, list[object]]:
         """count + 1 rows of VERSION_COLUMNS, the clock's seq, then the values a cursor continues after."""
-        self._statement = Statement(self._postgresql)
+        self._statement = Statement(self._postgresql, self.query.snapshot)
         kinds = [key.kind for key in self.order]
         if kinds == ["primary_date"]:
             columns, rows = ["k", "seq"], self._by_date(self.order[0].descending)
@@ -61,7 +59,7 @@ class Plan:
 
     def total(self) -> tuple[str, list[object]]:
         """The number of matches. A broad count subtracts the few superseded versions: no probe for each row."""
-        self._statement = statement = Statement(self._postgresql)
+        self._statement = statement = Statement(self._postgresql, self.query.snapshot)
         snapshot = self.query.snapshot
         if self.driver.rank == SELECTIVE:
             return statement.finished(f"SELECT count(*) FROM ({self._rows(self.driver, 'n.seq')}) q")
@@ -71,6 +69,12 @@ class Plan:
         gone += "" if snapshot is None else f" AND n.next_seq <= {statement.bind(snapshot)}"
         gone += self._probes(self.query.predicates, UNDATED)
         return statement.finished(f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})")
+
+    def joined(self, column: str, join: str, limit: int) -> tuple[str, list[object]]:
+        """Up to `limit` rows of `column` from `join`, the rows beside a match q; NULL for a match that has none."""
+        self._statement = Statement(self._postgresql, self.query.snapshot)
+        rows = self._rows(self.driver, "n.seq AS seq")
+        return self._statement.finished(f"SELECT {column} FROM ({rows} LIMIT {limit}) q LEFT JOIN {join} LIMIT {limit}")
 
     # -- conditions ------------------------------------------------------------------------------------------
 
@@ -111,7 +115,7 @@ class Plan:
             if isinstance(predicate, q.NumberIn) and len(predicate.values) == 1:
                 others.remove(predicate)
                 row = row_condition(predicate, self._statement, self.query.resource_type, "j")
-                return f" CROSS JOIN number j ON j.seq = n.seq AND {row} AND j.w = 0", Outer("j")
+                return f" CROSS JOIN number j ON j.seq = n.seq AND {row}", Outer("j")
         return "", DRIVING
 
     def _probes(self, predicates: Iterable[q.Predicate], outer: Outer) -> str:
@@ -123,13 +127,7 @@ class Plan:
         return condition(listing(resource_type).predicate, self._statement, resource_type, outer)
 
     def _visible(self, outer: Outer = DRIVING) -> str:
-        """The version was there, and not yet replaced, at the snapshot (None: now)."""
-        bind, snapshot = self._statement.bind, self.query.snapshot
-        gone = f"SELECT 1 FROM superseded x WHERE x.seq = {outer.alias}.seq"
-        if snapshot is None:
-            return f" AND NOT {self._statement.exists(gone)}"
-        gone += f" AND x.next_seq <= {bind(snapshot)}"
-        return f" AND n.seq <= {bind(snapshot)} AND NOT {self._statement.exists(gone)}"
+        return f" AND {self._statement.visible(outer.alias)}"
 
     def _date_bounds(self) -> str:
         """Bounds on k that every match of a primary-date predicate obeys; its probe decides, this narrows the walk.
@@ -156,17 +154,15 @@ class Plan:
     def _by_date(self, descending: bool) -> str:
         """Walks in k order. Ascending, resources without a date come last: dated and undated are walked apart."""
         halves = ("",) if descending else (f" AND n.k > {NO_DATE}", f" AND n.k = {NO_DATE}")
-        branches = [self._date_branch(driver, half, descending) for driver in self._walks() for half in halves]
+        branches = [
+            self._date_branch(driver, half, descending)
+            for driver in self.driver.walks() or [self.driver]
+            for half in halves
+        ]
         if len(branches) == 1:
             return branches[0]
         merged = " UNION ".join(f"SELECT * FROM ({branch}) b{n}" for n, branch in enumerate(branches))
         return f"SELECT * FROM ({merged}) u ORDER BY {self._date_order('u', descending)} LIMIT {self.query.count + 1}"
-
-    def _walks(self) -> list[Driver]:
-        match self.driver.predicate:
-            case q.NumberIn(p, values) if 1 < len(values) <= MERGED_VALUES:
-                return [Driver(self.driver.rank, q.NumberIn(p, (value,))) for value in values]
-        return [self.driver]
 
     def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
         bounds = half + self._after_date("n", descending)
@@ -230,7 +226,18 @@ class Plan:
                 wanted = self._statement.one_of("s.p", key.ps, "int")
                 rows = self._statement.version_rows(key.kind, "s", "f.seq")
                 return f"(SELECT {pick}(s.v) {rows} AND {wanted})"
+            case "token" | "reference":
+                return self._looked_up_sort_value(key, pick)
         raise TypeError(f"unknown sort kind {key.kind}")
+
+    def _looked_up_sort_value(self, key: q.SortKey, pick: str) -> str:
+        """A code, or Type/id of a resource referred to: what the hash in the row stands for."""
+        wanted = self._statement.one_of("s.p", key.ps, "int")
+        if key.kind == "token":
+            rows = self._statement.version_rows("number", "s", "f.seq", "token t ON t.v = s.v")
+            return f"(SELECT {pick}(t.code) {rows} AND {wanted})"
+        rows = self._statement.version_rows("number", "s", "f.seq", "version t ON t.rid = s.v AND t.version = 1")
+        return f"(SELECT {pick}(t.id) {rows} AND {wanted})"
 
     def _value_order(self, row: str) -> str:
         keys = [f"({row}.s{n} IS NULL), {row}.s{n} {_way(key.descending)}" for n, key in enumerate(self.order)]

@@ -1,79 +1,19 @@
-"""Predicates as SQL conditions on one version: every leaf is a probe of its index rows by seq."""
+"""Predicates as SQL conditions on one index row: what a search walks and what it probes by seq."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from fhir_server import spec
 from fhir_server.storage import query as q
-from fhir_server.storage.rows import parameter
+from fhir_server.storage.rows import VARIANT_PIECE, parameter
 from fhir_server.storage.sql.dialect import Statement
 
 
-@dataclass(frozen=True, slots=True)
-class Outer:
-    """The row whose version is asked about: its alias, and whether it has the k of its version beside the seq."""
-
-    alias: str = "n"
-    dated: bool = True
-
-
-DRIVING = Outer()
-UNDATED = Outer(dated=False)
-
-
-def condition(predicate: q.Predicate, statement: Statement, resource_type: str, outer: Outer = DRIVING) -> str:
-    """SQL that is true when the version of `outer` satisfies `predicate`."""
-    seq = f"{outer.alias}.seq"
-    match predicate:
-        case q.And(parts):
-            return _joined(" AND ", parts, statement, resource_type, outer)
-        case q.Or(parts):
-            return _joined(" OR ", parts, statement, resource_type, outer)
-        case q.Not(part):
-            return f"NOT {condition(part, statement, resource_type, outer)}"
-        case q.IdIn(rids):
-            wanted = statement.one_of("i.rid", rids)
-            return statement.exists(f"SELECT 1 FROM version i WHERE i.seq = {seq} AND {wanted}")
-        case q.LastUpdatedRange():
-            return last_updated_bounds(predicate, statement, seq)
-        case q.Exists(ps):
-            return f"({_has_row('number', ps, statement, seq)} OR {_has_row('text', ps, statement, seq)})"
-        case q.CompositeMatch():
-            table = "composite"
-        case q.TextIn() | q.TextPrefix():
-            table = "text"
-        case _:
-            table = "number"
-    where = row_condition(predicate, statement, resource_type, "m")
-    if statement.postgresql and outer.dated and isinstance(predicate, _EQUALITIES):
-        # One probe of the search index (p, v, k, seq), without a look at the table.
-        return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = {outer.alias}.k AND m.seq = {seq} AND {where}")
-    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
-
-
-_EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
-
-
-CHAIN = 100
-"""Longer chains of OR and AND are taken in halves: SQLite refuses expressions deeper than 1,000."""
-
-
-def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, outer: Outer) -> str:
-    if len(parts) > CHAIN:
-        halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
-        return f"({word.join(_joined(word, half, statement, resource_type, outer) for half in halves)})"
-    return f"({word.join(condition(part, statement, resource_type, outer) for part in parts)})"
-
-
-def _has_row(table: str, ps: tuple[int, ...], statement: Statement, seq: str) -> str:
-    wanted = statement.one_of("m.p", ps, "int")
-    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {wanted}")
-
-
 def row_condition(predicate: q.Predicate, statement: Statement, resource_type: str, row: str) -> str:
-    """SQL that is true when the index row `row` itself satisfies the leaf `predicate`."""
+    """SQL that is true when the index row `row` itself satisfies `predicate`: a leaf, or some leaves of one table."""
+    if isinstance(predicate, q.Or):
+        return f"({' OR '.join(row_condition(part, statement, resource_type, row) for part in predicate.parts)})"
     bind = statement.bind
     match predicate:
         case q.NumberIn(p, values):
@@ -84,27 +24,15 @@ def row_condition(predicate: q.Predicate, statement: Statement, resource_type: s
             return f"{own} AND {statement.versions_of(f'{row}.seq', rids)}"
         case q.InCompartment(rids):
             return f"{row}.p = {bind(PATIENT_COMPARTMENT)} AND {statement.one_of(f'{row}.v', rids)}"
-        case q.TokenCode(p, codes):
-            known = f"SELECT t.v FROM token t WHERE {statement.one_of('t.code', codes, 'text')}"
-            return f"{row}.p = {bind(p)} AND {row}.v IN ({known})"
-        case q.TokenSystem(p, system):
-            return f"{row}.p = {bind(p)} AND {row}.v IN (SELECT t.v FROM token t WHERE t.system = {bind(system)})"
-        case q.NumberRange(p, low, high, w):
-            parts = [f"{row}.p = {bind(p)}", *_bounds(f"{row}.v", low, high, statement)]
-            if w is not None:
-                parts.append(f"{row}.w = {bind(w)}")
-            return " AND ".join(parts)
-        case q.PeriodRange():
-            parts = [f"{row}.p = {bind(predicate.p)}"]
-            parts += _bounds(f"{row}.v", predicate.start_low, predicate.start_high, statement)
-            parts += _bounds(f"{row}.w", predicate.end_low, predicate.end_high, statement)
-            return " AND ".join(parts)
-        case q.TextIn(p, values, w):
-            text = f"{row}.p = {bind(p)} AND {statement.one_of(f'{row}.v', values, 'text')}"
-            return text if w is None else f"{text} AND {row}.w = {bind(w)}"
-        case q.TextPrefix(p, prefix):
-            # Between the prefix and the last string that starts with it: an index range on folded text.
-            return f"{row}.p = {bind(p)} AND {row}.v >= {bind(prefix)} AND {row}.v < {bind(prefix + LAST_CHARACTER)}"
+        case q.TokenCode() | q.TokenSystem() | q.TokenPrefix():
+            known = f"SELECT t.v FROM token t WHERE {_dictionary_entry(predicate, statement)}"
+            return f"{row}.p = {bind(predicate.p)} AND {row}.v IN ({known})"
+        case q.NumberRange() | q.PeriodRange():
+            return _range_row(predicate, statement, row)
+        case q.TextIn() | q.TextPrefix() | q.TextContains():
+            return _text_row(predicate, statement, row)
+        case q.Features():
+            return _featured(predicate.items, statement, resource_type, row)
         case q.CompositeMatch():
             return _composite_row(predicate, statement, row)
     raise TypeError(f"not a predicate of one index row: {type(predicate).__name__}")
@@ -120,7 +48,71 @@ def listing_parameter(resource_type: str) -> int:
     return parameter(spec.parameter_number(resource_type, "_type"))
 
 
+def table_of(predicate: q.Predicate) -> str:
+    """The index table whose rows a leaf, or a disjunction of leaves, is about."""
+    match predicate:
+        case q.TextIn() | q.TextPrefix() | q.TextContains():
+            return "text"
+        case q.CompositeMatch():
+            return "composite"
+        case q.Or(parts):
+            return table_of(parts[0])
+    return "number"
+
+
 LAST_CHARACTER = "\U0010ffff"
+
+
+def starts_with(column: str, prefix: str, statement: Statement) -> str:
+    """Between the prefix and the last string that starts with it: an index range on folded text."""
+    return f"{column} >= {statement.bind(prefix)} AND {column} < {statement.bind(prefix + LAST_CHARACTER)}"
+
+
+def _range_row(predicate: q.NumberRange | q.PeriodRange, statement: Statement, row: str) -> str:
+    parts = [f"{row}.p = {statement.bind(predicate.p)}"]
+    match predicate:
+        case q.NumberRange(_, low, high, w):
+            parts += _bounds(f"{row}.v", low, high, statement)
+            if w is not None:
+                parts.append(f"{row}.w = {statement.bind(w)}")
+        case q.PeriodRange():
+            parts += _bounds(f"{row}.v", predicate.start_low, predicate.start_high, statement)
+            parts += _bounds(f"{row}.w", predicate.end_low, predicate.end_high, statement)
+    return " AND ".join(parts)
+
+
+def _dictionary_entry(predicate: q.TokenCode | q.TokenSystem | q.TokenPrefix, statement: Statement) -> str:
+    match predicate:
+        case q.TokenCode(_, codes):
+            return statement.one_of("t.code", codes, "text")
+        case q.TokenSystem(_, system):
+            return f"t.system = {statement.bind(system)}"
+        case q.TokenPrefix(_, system, prefix):
+            return f"{starts_with('t.code', prefix, statement)} AND t.system = {statement.bind(system)}"
+
+
+def _text_row(predicate: q.TextIn | q.TextPrefix | q.TextContains, statement: Statement, row: str) -> str:
+    match predicate:
+        case q.TextIn(p, values, w):
+            text = f"{row}.p = {statement.bind(p)} AND {statement.one_of(f'{row}.v', values, 'text')}"
+            return text if w is None else f"{text} AND {row}.w = {statement.bind(w)}"
+        case q.TextPrefix(p, prefix):
+            return f"{row}.p = {statement.bind(p)} AND {starts_with(f'{row}.v', prefix, statement)}"
+        case q.TextContains(p, text):
+            pieces = statement.one_of(f"{row}.p", (p, p + VARIANT_PIECE), "int")
+            return f"{pieces} AND {statement.contains(f'{row}.v', text)}"
+
+
+def _featured(items: tuple[int, ...], statement: Statement, resource_type: str, row: str) -> str:
+    """The listing row of a resource that has all the features, which are looked up first, the first of them first."""
+    own = f"+{row}.p = {statement.bind(listing_parameter(resource_type))} AND +{row}.v = 0"
+    if statement.postgresql:
+        wanted = f"f.items @> {statement.bind(list(items))}::int[]"
+        return f"{own} AND {row}.seq = ANY(ARRAY(SELECT f.seq FROM feature f WHERE {wanted}))"
+    first, *others = items
+    probe = "EXISTS (SELECT 1 FROM posting o WHERE o.v = {} AND o.seq = f.seq)"
+    where = [f"f.v = {statement.bind(first)}", *(probe.format(statement.bind(item)) for item in others)]
+    return f"{own} AND {row}.seq IN (SELECT f.seq FROM posting f WHERE {' AND '.join(where)})"
 
 
 def _bounds(column: str, low: int | None, high: int | None, statement: Statement) -> list[str]:
@@ -143,8 +135,7 @@ def _composite_row(predicate: q.CompositeMatch, statement: Statement, row: str) 
     parts += _bounds(f"{row}.b", predicate.b_low, predicate.b_high, statement)
     parts += _bounds(f"{row}.c", predicate.c_low, predicate.c_high, statement)
     if predicate.t_prefix is not None:
-        bind = statement.bind
-        parts.append(f"{row}.t >= {bind(predicate.t_prefix)} AND {row}.t < {bind(predicate.t_prefix + LAST_CHARACTER)}")
+        parts.append(starts_with(f"{row}.t", predicate.t_prefix, statement))
     return " AND ".join(parts)
 
 

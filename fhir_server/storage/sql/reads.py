@@ -10,12 +10,14 @@ from fhir_server.errors import ResourceGone
 from fhir_server.model.identity import rid
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
-from fhir_server.storage.scope import Scope
 from fhir_server.storage.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.scope import Scope
+from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
-from fhir_server.storage.sql.driver import NARROW_ROWS, range_probe
+from fhir_server.storage.sql.driver import choose_driver
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
-from fhir_server.storage.sql.predicates import UNDATED, condition, last_updated_bounds
+from fhir_server.storage.sql.predicates import last_updated_bounds
+from fhir_server.storage.sql.resolve import Resolver
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
@@ -71,14 +73,14 @@ async def _of(session: Session, rows: Sequence[Row], resource_type: str, logical
 
 async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
     """One page; refuses a snapshot older than the retention horizon with `ResourceGone`."""
-    query = await _resolve_codes(session, replace(query, predicates=query.predicates + scope.predicates))
+    resolver = Resolver(session, query.snapshot, scope.predicates)
+    query = replace(query, predicates=await resolver.predicates((*query.predicates, *scope.predicates)))
     if query.snapshot is not None:
         await _check_floor(session, query.snapshot)
-    plan = Plan(query, session.postgresql, narrow_ranges=await _narrow(session, query))
+    plan = Plan(query, await choose_driver(session, query), session.postgresql)
     total = None
     if query.total:
-        counted = await session.fetch(*plan.total())
-        total = int(counted[0][0])
+        total = await _total(session, plan)
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
     rows = await session.fetch(*plan.page())
@@ -96,32 +98,14 @@ async def _snapshot(session: Session, query: q.Query) -> int:
     return int(rows[0][0])
 
 
-async def _narrow(session: Session, query: q.Query) -> bool:
-    probe = range_probe(query, session.postgresql)
-    if probe is None:
-        return False
-    counted = await session.fetch(*probe)
-    return int(counted[0][0]) < NARROW_ROWS
-
-
-async def _resolve_codes(session: Session, query: q.Query) -> q.Query:
-    """A code in whatever system becomes the tokens there are of it: walked in index order like any token."""
-    if not any(isinstance(predicate, q.TokenCode) for predicate in query.predicates):
-        return query
-    predicates: list[q.Predicate] = []
-    for predicate in query.predicates:
-        if isinstance(predicate, q.TokenCode):
-            statement = Statement(session.postgresql)
-            where = statement.one_of("t.code", predicate.codes, "text")
-            rows = await session.fetch(*statement.finished(f"SELECT t.v FROM token t WHERE {where}"))
-            predicates.append(q.NumberIn(predicate.p, tuple(row[0] for row in rows) or NO_TOKEN))
-        else:
-            predicates.append(predicate)
-    return replace(query, predicates=tuple(predicates))
-
-
-NO_TOKEN = (-(2**63),)
-"""v of no token: a code that was never stored matches nothing."""
+async def _total(session: Session, plan: Plan) -> int:
+    """Matches in all; of a whole type as it is now, the counter that every write keeps."""
+    if not plan.query.predicates and plan.query.snapshot is None:
+        sql = positional("SELECT s.count FROM type_stat s WHERE s.type = ?", session.postgresql)
+        counted = await session.fetch(sql, (TYPE_NUMBERS[plan.query.resource_type],))
+        return int(counted[0][0]) if counted else 0
+    counted = await session.fetch(*plan.total())
+    return int(counted[0][0])
 
 
 async def _check_floor(session: Session, snapshot: int) -> None:

@@ -112,7 +112,7 @@ token = Table(
     METADATA,
     Column("v", _rowid, primary_key=True, autoincrement=False, comment="model.identity.token(system, code)"),
     Column("system", Text, nullable=False),
-    Column("code", Text, nullable=False),
+    Column("code", _folded, nullable=False),
     Index("token_code", "code", "v"),
     Index("token_system", "system", "v"),
 )

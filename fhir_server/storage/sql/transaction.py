@@ -16,10 +16,10 @@ from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, Draft, HistoryPage, PurgeCounts, SearchPage, StoredVersion
+from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import purge, reads
-from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.plan import VERSION_COLUMNS
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter

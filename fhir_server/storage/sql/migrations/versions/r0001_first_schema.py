@@ -208,7 +208,7 @@ POSTGRESQL = (
     CREATE TABLE token (
     v BIGINT NOT NULL,
     system TEXT NOT NULL,
-    code TEXT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (v)
     )
     """,

@@ -1,0 +1,18 @@
+"""Which modifiers a search parameter takes (R4 search.html#modifiers)."""
+
+from __future__ import annotations
+
+from fhir_server.search.definitions import Definition
+
+OF_ID = ("not",)
+"""Those of `_id`, which every resource has."""
+
+
+def modifiers(definition: Definition) -> tuple[str, ...]:
+    """Those that work, without their colon; for a reference `[type]` stands for the name of a resource type."""
+    match definition.search_type:
+        case "composite":
+            return ()
+        case "token":
+            return ("missing", "not")
+    return ("missing",)

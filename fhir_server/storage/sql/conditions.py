@@ -1,0 +1,138 @@
+"""Predicates as SQL conditions on one version: every leaf is a probe of its index rows by seq."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_server.storage import query as q
+from fhir_server.storage.codes import TYPE_NUMBERS
+from fhir_server.storage.rows import VARIANT_PIECE
+from fhir_server.storage.sql.dialect import Statement
+from fhir_server.storage.sql.predicates import last_updated_bounds, listing_parameter, row_condition, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """The row whose version is asked about: its alias, and whether it has the k of its version beside the seq."""
+
+    alias: str = "n"
+    dated: bool = True
+
+
+DRIVING = Outer()
+UNDATED = Outer(dated=False)
+
+
+def condition(predicate: q.Predicate, statement: Statement, resource_type: str, outer: Outer = DRIVING) -> str:
+    """SQL that is true when the version of `outer` satisfies `predicate`."""
+    seq = f"{outer.alias}.seq"
+    match predicate:
+        case q.And(parts):
+            return _joined(" AND ", parts, statement, resource_type, outer)
+        case q.Or(parts):
+            return _joined(" OR ", parts, statement, resource_type, outer)
+        case q.Not(part):
+            return f"NOT {condition(part, statement, resource_type, outer)}"
+        case q.IdIn(rids):
+            wanted = statement.one_of("i.rid", rids)
+            return statement.exists(f"SELECT 1 FROM version i WHERE i.seq = {seq} AND {wanted}")
+        case q.LastUpdatedRange():
+            return last_updated_bounds(predicate, statement, seq)
+        case q.Exists():
+            return _has_value(predicate, statement, seq)
+        case q.Features(items):
+            return _has_features(items, statement, seq)
+        case q.RefersTo():
+            return _refers_to(predicate, statement, outer)
+        case q.ReferredFrom():
+            return _referred_from(predicate, statement, outer)
+    table = table_of(predicate)
+    where = row_condition(predicate, statement, resource_type, "m")
+    if statement.postgresql and outer.dated and isinstance(predicate, _EQUALITIES):
+        # One probe of the search index (p, v, k, seq), without a look at the table.
+        return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = {outer.alias}.k AND m.seq = {seq} AND {where}")
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
+
+
+_EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
+
+
+CHAIN = 100
+"""Longer chains of OR and AND are taken in halves: SQLite refuses expressions deeper than 1,000."""
+
+
+def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, resource_type: str, outer: Outer) -> str:
+    if len(parts) > CHAIN:
+        halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+        return f"({word.join(_joined(word, half, statement, resource_type, outer) for half in halves)})"
+    return f"({word.join(condition(part, statement, resource_type, outer) for part in parts)})"
+
+
+def _has_value(predicate: q.Exists, statement: Statement, seq: str) -> str:
+    """A row of any variant, or, where w decides, of the parameter itself."""
+    if predicate.w is not None:
+        wanted = f"{statement.one_of('m.p', predicate.ps, 'int')} AND m.w = {statement.bind(predicate.w)}"
+        return statement.exists(f"SELECT 1 {statement.version_rows('number', 'm', seq)} AND {wanted}")
+    parts = []
+    for table in ("number", "text", "composite"):
+        bind = statement.bind
+        wanted = " OR ".join(f"m.p BETWEEN {bind(p)} AND {bind(p + VARIANT_PIECE)}" for p in predicate.ps)
+        parts.append(statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND ({wanted})"))
+    return f"({' OR '.join(parts)})"
+
+
+def _has_features(items: tuple[int, ...], statement: Statement, seq: str) -> str:
+    if statement.postgresql:
+        wanted = f"m.items @> {statement.bind(list(items))}::int[]"
+        return statement.exists(f"SELECT 1 FROM feature m WHERE m.seq = {seq} AND {wanted}")
+    probe = "EXISTS (SELECT 1 FROM posting m WHERE m.v = {} AND m.seq = {})"
+    return "(" + " AND ".join(probe.format(statement.bind(item), seq) for item in items) + ")"
+
+
+def live(resource_type: str) -> q.Predicate:
+    """True of the indexed versions of the type: those that are current, or were within the retention horizon."""
+    return q.NumberIn(listing_parameter(resource_type), (0,))
+
+
+def _refers_to(predicate: q.RefersTo, statement: Statement, outer: Outer) -> str:
+    """The rows of the candidate's references, and whether one of the resources at their other ends is selected."""
+    row, other = statement.alias("m"), statement.alias("t")
+    if predicate.urls:
+        join = f"text {other} ON {other}.v = {row}.v AND ({row}.w = 0 OR {row}.w = {other}.w)"
+        rows = statement.version_rows("text", row, f"{outer.alias}.seq", join)
+        ends = [
+            f"{other}.p = {statement.bind(url)} AND {_selected(selection, statement, Outer(other))}"
+            for selection, url in zip(predicate.selections, predicate.urls, strict=True)
+        ]
+    else:
+        rows = statement.version_rows("number", row, f"{outer.alias}.seq", f"version {other} ON {other}.rid = {row}.v")
+        far = Outer(other, dated=False)
+        ends = [
+            f"{other}.type = {statement.bind(TYPE_NUMBERS[selection.resource_type])}"
+            f" AND {condition(live(selection.resource_type), statement, selection.resource_type, far)}"
+            f" AND {_selected(selection, statement, far)}"
+            for selection in predicate.selections
+        ]
+    wanted = statement.one_of(f"{row}.p", predicate.ps, "int")
+    return statement.exists(f"SELECT 1 {rows} AND {wanted} AND ({' OR '.join(f'({end})' for end in ends)})")
+
+
+def _referred_from(predicate: q.ReferredFrom, statement: Statement, outer: Outer) -> str:
+    """The rows that refer to the candidate, and whether one of them is of a selected resource."""
+    row, selection = statement.alias("m"), predicate.selection
+    wanted = statement.one_of(f"{row}.p", predicate.ps, "int")
+    if predicate.url is None:
+        own = f"SELECT v.rid FROM version v WHERE v.seq = {outer.alias}.seq"
+        rows = f"FROM number {row} WHERE {wanted} AND {row}.v = ({own})"
+    else:
+        url = statement.alias("u")
+        join = f"text {row} ON {wanted} AND {row}.v = {url}.v AND ({row}.w = 0 OR {row}.w = {url}.w)"
+        rows = statement.version_rows("text", url, f"{outer.alias}.seq", join)
+        rows += f" AND {url}.p = {statement.bind(predicate.url)}"
+    return statement.exists(f"SELECT 1 {rows} AND {_selected(selection, statement, Outer(row))}")
+
+
+def _selected(selection: q.Selection, statement: Statement, far: Outer) -> str:
+    """The version of `far`, which is one of the selection's type, is there at the snapshot and satisfies everything."""
+    wanted = [condition(one, statement, selection.resource_type, far) for one in selection.predicates]
+    return " AND ".join([*wanted, statement.visible(far.alias)])
