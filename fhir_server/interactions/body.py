@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from fhir_server.errors import FhirError, InvalidResource, UnparseableBody
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.model.json import parse
 from fhir_server.model.reference import localise
 from fhir_server.validation import validate
-
-INLINE_BYTES = 262_144
-"""A larger body is read, checked and indexed in a thread, so that the event loop goes on answering others."""
-
-T = TypeVar("T")
-
-
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="large-body")
-"""Few: they share the interpreter with the event loop, which would wait for each in turn."""
-
-
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """The result of `work`, which costs processor time in proportion to `size` bytes and waits for nothing."""
-    if size <= INLINE_BYTES:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(_POOL, work)
 
 
 def parsed(server: Server, request: Request) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from typing import Any
 
 from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import written
-from fhir_server.interactions.body import aside, resource_of
+from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
+from fhir_server.model.aside import aside
 from fhir_server.search.conditional import conditional_query
 from fhir_server.search.parse import TRANSPORT_PARAMETERS
 from fhir_server.storage.base import Draft, StoredVersion, Transaction

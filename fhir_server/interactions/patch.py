@@ -9,13 +9,13 @@ from typing import Any
 from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
 from fhir_server.interactions import json_patch
 from fhir_server.interactions.answer import present, written
-from fhir_server.interactions.body import aside
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.interactions.update import put
+from fhir_server.model.aside import aside
 from fhir_server.model.json import parse, parse_array
 from fhir_server.model.reference import localise
 from fhir_server.search.conditional import conditional_query

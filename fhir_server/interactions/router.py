@@ -8,7 +8,7 @@ from fhir_server import spec
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.binary import accept_content, is_content
-from fhir_server.interactions.body import aside, parsed
+from fhir_server.interactions.body import parsed
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
@@ -21,6 +21,7 @@ from fhir_server.interactions.search import search
 from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import conditional_update, update
 from fhir_server.interactions.vread import vread
+from fhir_server.model.aside import aside
 from fhir_server.validation import validate
 
 

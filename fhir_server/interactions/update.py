@@ -6,13 +6,14 @@ from typing import Any
 
 from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionConflict
 from fhir_server.interactions.answer import written
-from fhir_server.interactions.body import aside, check_body_id, resource_of
+from fhir_server.interactions.body import check_body_id, resource_of
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.preconditions import check_if_match, must_not_exist
+from fhir_server.model.aside import aside
 from fhir_server.model.instant import format_instant
 from fhir_server.search.conditional import conditional_query
 from fhir_server.storage.base import Draft, StoredVersion, Transaction

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.errors import FhirError, MethodNotAllowed
-from fhir_server.interactions.body import aside
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
+from fhir_server.model.aside import aside
 from fhir_server.operations.definition import Definition, load
 from fhir_server.operations.parameters import read_parameters
 from fhir_server.operations.request import OperationRequest

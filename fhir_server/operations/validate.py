@@ -9,11 +9,12 @@ from typing import Any
 
 from fhir_server.errors import FhirError, InvalidResource, Issue, operation_outcome
 from fhir_server.interactions.answer import present
-from fhir_server.interactions.body import aside, check_body_id
+from fhir_server.interactions.body import check_body_id
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.model import json
+from fhir_server.model.aside import aside
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.validation import issues

@@ -251,6 +251,8 @@ class Query:
     """The seq the search sees; None: now."""
     after: tuple[int | str | None, ...] | None = None
     """Sort values of the last entry of the previous page, its seq last."""
+    bodies: bool = True
+    """False: matches come without their bodies (which versions there are, not what is in them)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,15 @@ async def test_a_search_in_a_transaction_sees_earlier_members_of_the_group(store
     assert len(await ids(store, q.TextIn(IDENTIFIER, ("same",)))) == 1
 
 
+async def test_a_search_without_bodies_says_which_versions_match(store: Store) -> None:
+    (first,) = await put(store, observation("a"))
+    (second,) = await put(store, observation("a"))
+    for query in (q.Query("Observation", (a_code("a"),), bodies=False), q.Query("Observation", bodies=False)):
+        (match,) = (await store.search(ALL, query)).matches
+        assert (match.logical_id, match.version_id, match.seq, match.body) == ("a", 2, second.seq, None)
+    assert first.seq < second.seq
+
+
 async def test_search_by_patient_code_and_date_is_newest_first(store: Store) -> None:
     await put(store, *(observation(f"o{n}", day=n, code="ab"[n % 2], patient=f"p{n % 3}") for n in range(30)))
     after = q.PeriodRange(DATE, end_low=12 * DAY, primary=True)

@@ -17,6 +17,7 @@ from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, listing
 from fhir_server.storage.sql.predicates import listing_parameter, row_condition
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
+WITHOUT_BODY = VERSION_COLUMNS.replace("ver.body", "NULL")
 
 BY_DATE = (q.SortKey("primary_date", descending=True),)
 BY_LAST_UPDATED = (q.SortKey("last_updated", descending=True),)
@@ -51,8 +52,9 @@ class Plan:
             columns, rows = [*(f"s{n}" for n in range(len(kinds))), "seq"], self._by_values()
             ordering = self._value_order("q")
         values = "".join(f", q.{column}" for column in columns)
+        version = VERSION_COLUMNS if self.query.bodies else WITHOUT_BODY
         sql = (
-            f"SELECT {VERSION_COLUMNS}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
+            f"SELECT {version}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
             f" JOIN version ver ON ver.seq = q.seq ORDER BY {ordering}"
         )
         return self._statement.finished(sql)

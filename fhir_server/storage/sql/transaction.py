@@ -21,7 +21,7 @@ from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
-from fhir_server.storage.sql.plan import VERSION_COLUMNS
+from fhir_server.storage.sql.plan import VERSION_COLUMNS, WITHOUT_BODY
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 
 CREATE, UPDATE, DELETE = range(3)
@@ -172,7 +172,7 @@ class SqlTransaction:
 
     async def _look_up(self, keys: list[int], bodies: bool) -> None:
         statement = Statement(self.connection.postgresql)
-        columns = VERSION_COLUMNS if bodies else VERSION_COLUMNS.replace("ver.body", "NULL")
+        columns = VERSION_COLUMNS if bodies else WITHOUT_BODY
         newest = "SELECT max(x.version) FROM version x WHERE x.rid = ver.rid"
         sql = (
             f"SELECT {columns}, ver.rid FROM version ver"
