@@ -46,11 +46,13 @@ def test_the_rows_of_an_observation() -> None:
         (p("Observation", "subject"), rid("Patient", "7"), TYPE_NUMBERS["Patient"]),
         (p("Observation", "date"), 86_400_000, 86_400_999),
         (p("Observation", "value-quantity"), ordered(Decimal("70.5")), symbol("|kilos")),
+        (p("Observation", "value-quantity"), ordered(Decimal("70.5")), symbol("|kg")),
         (p("Observation", "value-quantity", VARIANT_CANONICAL), ordered(70500), symbol("g")),
     }
     assert rows.texts == [(p("Observation", "subject", VARIANT_IDENTIFIER), "N1", symbol("urn:x"))]
     assert set(rows.composites) == {
         (p("Observation", "code-value-quantity"), code, ordered(Decimal("70.5")), symbol("|kilos"), ""),
+        (p("Observation", "code-value-quantity"), code, ordered(Decimal("70.5")), symbol("|kg"), ""),
         (p("Observation", "code-value-quantity", VARIANT_CANONICAL), code, ordered(70500), symbol("g"), ""),
     }
     assert set(rows.tokens) == {

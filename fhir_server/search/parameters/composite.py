@@ -16,7 +16,7 @@ from fhir_server.search.definitions import Component, Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape
 from fhir_server.search.parameters import date, number, quantity, reference, string, token
 from fhir_server.search.paths import Path, Step
-from fhir_server.storage.query import And, CompositeMatch, Predicate
+from fhir_server.storage.query import CompositeMatch, Predicate
 from fhir_server.storage.rows import IndexRows, cut
 
 Cell = tuple[int, int, int, str]
@@ -110,14 +110,13 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
 def _matches(definition: Definition, p: int, components: list[str], matching: Matching) -> Iterator[Predicate]:
     first = _token_bounds(definition.components[0], components[0], "a", "a_codes")
     second = definition.components[1]
-    for bounds in _second_bounds(second, components[1], matching):
-        variants = [CompositeMatch(p + variant, **first, **bound) for variant, bound in bounds]
+    for variant, bound in _second_bounds(second, components[1], matching):
         if len(components) == 3:
             prefix, amount, half = number.parse(definition.components[2].code, components[2])
             for low, high in number.ranges(prefix, amount, half):
-                yield CompositeMatch(p, **first, **bounds[0][1], c_low=low, c_high=high)
+                yield CompositeMatch(p, **first, **bound, c_low=low, c_high=high)
         else:
-            yield variants[0] if len(variants) == 1 else And(tuple(variants))
+            yield CompositeMatch(p + variant, **first, **bound)
 
 
 def _token_bounds(component: Component, text: str, hashes: str, codes: str) -> dict[str, Any]:
@@ -129,29 +128,26 @@ def _token_bounds(component: Component, text: str, hashes: str, codes: str) -> d
     return {codes: (code,)} if system is None else {hashes: (token_hash(system, code),)}
 
 
-def _second_bounds(component: Component, text: str, matching: Matching) -> list[list[tuple[int, dict[str, Any]]]]:
-    """Alternatives of (variant, bounds) that must all hold."""
+def _second_bounds(component: Component, text: str, matching: Matching) -> list[tuple[int, dict[str, Any]]]:
+    """Alternatives of (variant, bounds)."""
     match component.search_type:
         case "token":
-            return [[(0, _token_bounds(component, text, "b_in", "b_codes"))]]
+            return [(0, _token_bounds(component, text, "b_in", "b_codes"))]
         case "quantity":
             return [
-                [
-                    (variant, {"b_low": low, "b_high": high} | ({} if w is None else {"c_low": w, "c_high": w}))
-                    for variant, (low, high, w) in alternative
-                ]
-                for alternative in quantity.search_bounds(component.code, text)
+                (variant, {"b_low": low, "b_high": high} | ({} if w is None else {"c_low": w, "c_high": w}))
+                for variant, (low, high, w) in quantity.search_bounds(component.code, text)
             ]
         case "number":
             prefix, amount, half = number.parse(component.code, text)
-            return [[(0, {"b_low": low, "b_high": high})] for low, high in number.ranges(prefix, amount, half)]
+            return [(0, {"b_low": low, "b_high": high}) for low, high in number.ranges(prefix, amount, half)]
         case "date":
             prefix, start, end = date.parse(component.code, text, matching.time_zone)
             keys = ("b_low", "b_high", "c_low", "c_high")
-            return [[(0, dict(zip(keys, bound, strict=True)))] for bound in date.period_bounds(prefix, start, end)]
+            return [(0, dict(zip(keys, bound, strict=True))) for bound in date.period_bounds(prefix, start, end)]
         case "string":
-            return [[(0, {"t_prefix": string.search_prefix(component.code, text)})]]
+            return [(0, {"t_prefix": string.search_prefix(component.code, text)})]
     target = reference.local(unescape(text).removeprefix(f"{matching.base_url}/"))
     if target is None:
         raise InvalidSearch(f"The component '{component.code}' of a composite needs a reference: write Type/id.")
-    return [[(0, {"b_in": (target[1],)})]]
+    return [(0, {"b_in": (target[1],)})]

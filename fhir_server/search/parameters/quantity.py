@@ -1,9 +1,8 @@
 """Quantities as number rows, as written and in UCUM base units (R4 search.html#quantity).
 
-As written: v the number, w the unit. A UCUM quantity has w = symbol("|unit") with its human unit, or its code
-when it has none, and a canonical row (v in base units, w = symbol(base units)). Any other has a row for each
-of its names: symbol("system|code"), symbol("|code"), symbol("|unit"). A Range is a composite row (a unit, b low,
-c high).
+As written: v the number, w one of its unit's names, a row for each: symbol("|code"), symbol("|unit"), and
+symbol("system|code") unless UCUM knows the code: then there is a canonical row (v in base units, w = symbol(base
+units)). A Range is a composite row (a unit, b low, c high).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from fhir_server.model.ucum import canonical
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
 from fhir_server.search.parameters import number
-from fhir_server.storage.query import And, CompositeMatch, NumberRange, Predicate
+from fhir_server.storage.query import CompositeMatch, NumberRange, Predicate
 from fhir_server.storage.rows import VARIANT_CANONICAL, IndexRows
 
 UCUM = "http://unitsofmeasure.org"
@@ -66,7 +65,8 @@ def _entries(value: Decimal | int | float, system: str, code: str, unit: str) ->
     if system == UCUM and code:
         base = canonical(value if isinstance(value, Decimal) else Decimal(str(value)), code)
         if base is not None:
-            return [(0, v, symbol(f"|{unit or code}")), (VARIANT_CANONICAL, number.ordered(base[0]), symbol(base[1]))]
+            named = [(0, v, symbol(f"|{name}")) for name in dict.fromkeys((code, unit or code))]
+            return [*named, (VARIANT_CANONICAL, number.ordered(base[0]), symbol(base[1]))]
     names = [f"{system}|{code}"] if system and code else []
     names += [f"|{name}" for name in (code, unit) if name]
     return [(0, v, symbol(name)) for name in dict.fromkeys(names)] or [(0, v, 0)]
@@ -77,57 +77,44 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     parts: list[Predicate] = []
     ranged = "Range" in definition.element_types
     for value in values:
-        for alternatives in search_bounds(definition.code, value):
+        for variant, bound in search_bounds(definition.code, value):
             for source in definition.sources:
-                parts.append(_all_of([_number_range(source.p, bound) for bound in alternatives]))
+                parts.append(NumberRange(source.p + variant, *bound))
                 if ranged:
-                    parts.append(_all_of([_extent(source.p, bound, value[:2]) for bound in alternatives]))
+                    parts.append(_extent(source.p + variant, bound, value[:2]))
     return any_of(parts)
 
 
-def _all_of(parts: list[Predicate]) -> Predicate:
-    return parts[0] if len(parts) == 1 else And(tuple(parts))
-
-
-def _number_range(p: int, bound: tuple[int, Bound]) -> Predicate:
-    variant, (low, high, w) = bound
-    return NumberRange(p + variant, low, high, w)
-
-
-def _extent(p: int, bound: tuple[int, Bound], prefix: str) -> Predicate:
+def _extent(p: int, bound: Bound, prefix: str) -> Predicate:
     """The extent of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
 
     eq holds the whole extent, sa and eb want all of it beyond the value, the others some of it.
     """
-    variant, (low, high, w) = bound
+    low, high, w = bound
     unit = None if w is None else (w,)
     if prefix in ("sa", "eb") or (low is not None and high is not None and prefix != "ap"):
-        return CompositeMatch(p + variant, a=unit, b_low=low, c_high=high)
-    return CompositeMatch(p + variant, a=unit, b_high=high, c_low=low)
+        return CompositeMatch(p, a=unit, b_low=low, c_high=high)
+    return CompositeMatch(p, a=unit, b_high=high, c_low=low)
 
 
-def search_bounds(code: str, value: str) -> list[list[tuple[int, Bound]]]:
-    """Alternatives, each of (variant, bound) that must all hold, for `[prefix]number[|system|code]`."""
+def search_bounds(code: str, value: str) -> list[tuple[int, Bound]]:
+    """Alternatives of (variant, bound) for `[prefix]number[|system|code]`."""
     parts = split(value, "|")
     if len(parts) not in (1, 3):
         raise unusable(code, value, "a quantity: write number, number|system|code or number||unit")
     prefix, amount, half = number.parse(code, parts[0])
     as_written = number.ranges(prefix, amount, half)
     if len(parts) == 1 or not (parts[1] or parts[2]):
-        return [[(0, (low, high, None))] for low, high in as_written]
+        return [(0, (low, high, None)) for low, high in as_written]
     system, unit = unescape(parts[1]), unescape(parts[2])
     if not unit:
         raise InvalidSearch(
             f"The search parameter '{code}' needs a unit code after the system '{system}': write number|system|code."
         )
-    in_base = _canonical_ranges(prefix, amount, half, unit) if system in ("", UCUM) else []
-    if system and in_base:
-        return [[bound] for bound in in_base]
+    if system == UCUM and (in_base := _canonical_ranges(prefix, amount, half, unit)):
+        return in_base
     w = symbol(f"{system}|{unit}")
-    alternatives: list[list[tuple[int, Bound]]] = [[(0, (low, high, w))] for low, high in as_written]
-    # `5.4||mg` also is 5.4 of anything as written that in base units is 5.4 mg: coded mg, whatever its human unit.
-    alternatives += [[(0, (low, high, None)), base] for (low, high), base in zip(as_written, in_base, strict=False)]
-    return alternatives
+    return [(0, (low, high, w)) for low, high in as_written]
 
 
 def _canonical_ranges(prefix: str, amount: Decimal, half: Decimal, unit: str) -> list[tuple[int, Bound]]:

@@ -39,20 +39,17 @@ def _entry(system: str, code: str) -> tuple[int, str, str]:
 
 
 def index_coding(rows: IndexRows, p: int, coding: dict[str, Any]) -> None:
-    code = coding.get("code")
-    if code:
-        found = entry(coding.get("system") or "", code)
+    """A coding without a code is found by its system only, as the code "" of it."""
+    system, code = coding.get("system") or "", coding.get("code") or ""
+    if system or code:
+        found = entry(system, code)
         rows.numbers.append((p, found[0], 0))
         rows.tokens.append(found)
 
 
 def index_concept(rows: IndexRows, p: int, concept: dict[str, Any]) -> None:
     for coding in concept.get("coding") or ():
-        code = coding.get("code")
-        if code:
-            found = entry(coding.get("system") or "", code)
-            rows.numbers.append((p, found[0], 0))
-            rows.tokens.append(found)
+        index_coding(rows, p, coding)
 
 
 def index_code(rows: IndexRows, p: int, code: str, systems: dict[str, str]) -> None:
