@@ -255,13 +255,15 @@ class Searches:
         return str(self.random.choice(known.get("targets") or ["Patient"]))
 
     def _uri(self, resource_type: str, code: str, modifier: str | None, stored: Value | None) -> str:
-        del resource_type, code
+        del resource_type
         url = stored.data if stored and self.random.random() < 0.7 else self.random.choice(URLS)
         if modifier == "below":
             return escaped(url[: self.random.randint(8, len(url))])
         if modifier == "above":
             return escaped(url + self.random.choice(("", "/1", "/_history/2", "x")))
         bare = url.partition("|")[0]
+        if code == "url" and self.random.random() < 0.3:
+            return f"{escaped(bare)}|{self.random.choice(VERSIONS)}"
         return escaped(self.random.choice((url, url, bare, bare.upper(), f"{bare}x")))
 
 

@@ -154,7 +154,7 @@ def number(text: str) -> Number | None:
         return None
     last_place = Fraction(10) ** (int(exponent or 0) - len(decimals))
     exact = int(whole + decimals) * last_place * (-1 if sign == "-" else 1)
-    if exponent is not None and len((whole + decimals).lstrip("0")) == 1:
+    if exponent is not None and len((whole + decimals).lstrip("0")) <= 1:
         last_place /= 10
     return Number(exact, last_place / 2)
 

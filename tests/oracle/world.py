@@ -79,6 +79,9 @@ class World:
                 raise Refused("R4 search.html#composite: modifiers are not used on composite parameters")
             parts = [self._composite(resource_type, known, value) for value in alternatives]
             return lambda resource: any(part(resource) for part in parts)
+        if code == "url" and modifier is None:
+            urls = [self._url_and_version(value) for value in alternatives]
+            return lambda resource: any(url(resource) for url in urls)
         tests = [self._test(resource_type, code, modifier, value) for value in alternatives]
         if modifier in NEGATIONS:
             # The negation applies to the set (R4 search.html#token: Composition?section:not).
@@ -129,6 +132,15 @@ class World:
             case "reference", only if only in DEFINITIONS:
                 return matching.reference(value, context, only)
         raise Refused(f"{code} of type {known['type']} has no modifier :{modifier}")
+
+    def _url_and_version(self, value: str) -> Holds:
+        """`url|version` of a conformance resource asks for its `version` too (R4 search.html#uri)."""
+        url, *version = split(value, "|")
+        wanted = unescape(url)
+        return lambda resource: (
+            resource.get("url") == wanted
+            and (not version or resource.get("version", "").casefold() == unescape("|".join(version)).casefold())
+        )
 
     def _missing(self, known: Json, code: str, alternatives: list[str]) -> Holds:
         if known["type"] == "composite" or not set(alternatives) <= {"true", "false"} or len(alternatives) != 1:

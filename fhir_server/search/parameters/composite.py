@@ -1,7 +1,8 @@
 """Composites: one row for each combination of components in one instance (R4 search.html#combining).
 
 a is the first component's token. By the second component: token b; reference b (rid); number b; date b..c; quantity b
-with c = symbol of its unit (and a canonical row); string t. A third component is a number in c.
+with c = symbol of its unit (and a canonical row); Range b..c with its unit in t, at a variant of its own; string t.
+A third component is a number in c.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from fhir_server.search.paths import Path, Step
 from fhir_server.storage.query import CompositeMatch, Predicate
 from fhir_server.storage.rows import IndexRows, cut
 
+_RANGE = 2
+"""Added to the variant of a quantity for a Range."""
 Cell = tuple[int, int, int, str]
 """(variant, b, c, t) of one value of the second component."""
 
@@ -59,9 +62,9 @@ def _cells_of(search_type: str, path: Path, value: Any, time_zone: str) -> list[
         case "token":
             return [(0, found[0], 0, "") for found in token.coded(value, path.type_name, path.element.binding)]
         case "quantity":
-            return (
-                [(variant, v, w, "") for variant, v, w in quantity.entries(value)] if path.type_name != "Range" else []
-            )
+            if path.type_name == "Range":
+                return [(_RANGE + variant, low, high, _unit(w)) for variant, low, high, w in quantity.extents(value)]
+            return [(variant, v, w, "") for variant, v, w in quantity.entries(value)]
         case "number":
             return [(0, number.ordered(value), 0, "")]
         case "date":
@@ -134,10 +137,7 @@ def _second_bounds(component: Component, text: str, matching: Matching) -> list[
         case "token":
             return [(0, _token_bounds(component, text, "b_in", "b_codes"))]
         case "quantity":
-            return [
-                (variant, {"b_low": low, "b_high": high} | ({} if w is None else {"c_low": w, "c_high": w}))
-                for variant, (low, high, w) in quantity.search_bounds(component.code, text)
-            ]
+            return _quantity_bounds(component, text)
         case "number":
             prefix, amount, half = number.parse(component.code, text)
             return [(0, {"b_low": low, "b_high": high}) for low, high in number.ranges(prefix, amount, half)]
@@ -151,3 +151,19 @@ def _second_bounds(component: Component, text: str, matching: Matching) -> list[
     if target is None:
         raise InvalidSearch(f"The component '{component.code}' of a composite needs a reference: write Type/id.")
     return [(0, {"b_in": (target[1],)})]
+
+
+def _quantity_bounds(component: Component, text: str) -> list[tuple[int, dict[str, Any]]]:
+    found: list[tuple[int, dict[str, Any]]] = []
+    ranged = any(path.type_name == "Range" for path in component.paths)
+    for variant, (low, high, w) in quantity.search_bounds(component.code, text):
+        found.append((variant, {"b_low": low, "b_high": high} | ({} if w is None else {"c_low": w, "c_high": w})))
+        if ranged:
+            unit = {} if w is None else {"t_prefix": _unit(w)}
+            found.append((_RANGE + variant, {**quantity.extent_bounds(low, high, text[:2]), **unit}))
+    return found
+
+
+def _unit(w: int) -> str:
+    """A unit's symbol as the t of a row; ended, so that it is no other's prefix."""
+    return f"{w};"

@@ -39,14 +39,19 @@ def index_money(rows: IndexRows, p: int, money: dict[str, Any]) -> None:
 
 
 def index_range(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
-    """One composite row for each name of the unit: the whole extent of the Range, open where it has no end."""
-    low, high = value.get("low") or {}, value.get("high") or {}
-    lows = {(variant, w): v for variant, v, w in entries(low)}
-    highs = {(variant, w): v for variant, v, w in entries(high)}
-    for variant, w in lows.keys() | highs.keys():
-        lowest = lows.get((variant, w), number.LEAST)
-        highest = highs.get((variant, w), number.GREATEST)
+    """One composite row for each name of the unit."""
+    for variant, lowest, highest, w in extents(value):
         rows.composites.append((p + variant, w, lowest, highest, ""))
+
+
+def extents(value: dict[str, Any]) -> list[tuple[int, int, int, int]]:
+    """(variant, low, high, w) of each name of a Range's unit: its whole extent, open where it has no end."""
+    lows = {(variant, w): v for variant, v, w in entries(value.get("low") or {})}
+    highs = {(variant, w): v for variant, v, w in entries(value.get("high") or {})}
+    return [
+        (variant, lows.get((variant, w), number.LEAST), highs.get((variant, w), number.GREATEST), w)
+        for variant, w in lows.keys() | highs.keys()
+    ]
 
 
 def entries(quantity: dict[str, Any]) -> list[tuple[int, int, int]]:
@@ -81,20 +86,20 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
             for source in definition.sources:
                 parts.append(NumberRange(source.p + variant, *bound))
                 if ranged:
-                    parts.append(_extent(source.p + variant, bound, value[:2]))
+                    low, high, w = bound
+                    unit = None if w is None else (w,)
+                    parts.append(CompositeMatch(source.p + variant, a=unit, **extent_bounds(low, high, value[:2])))
     return any_of(parts)
 
 
-def _extent(p: int, bound: Bound, prefix: str) -> Predicate:
-    """The extent of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
+def extent_bounds(low: int | None, high: int | None, prefix: str) -> dict[str, Any]:
+    """The extent b..c of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
 
     eq holds the whole extent, sa and eb want all of it beyond the value, the others some of it.
     """
-    low, high, w = bound
-    unit = None if w is None else (w,)
     if prefix in ("sa", "eb") or (low is not None and high is not None and prefix != "ap"):
-        return CompositeMatch(p, a=unit, b_low=low, c_high=high)
-    return CompositeMatch(p, a=unit, b_high=high, c_low=low)
+        return {"b_low": low, "c_high": high}
+    return {"b_high": high, "c_low": low}
 
 
 def search_bounds(code: str, value: str) -> list[tuple[int, Bound]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.model.identity import symbol
 from fhir_server.search.definitions import Definition, definitions
-from fhir_server.search.matching import Matching, any_of, unescape
+from fhir_server.search.matching import Matching, any_of, split, unescape
 from fhir_server.storage.query import And, Predicate, TextIn
 from fhir_server.storage.rows import IndexRows, cut
 
@@ -23,9 +23,12 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     del modifier, matching
     whole: list[str] = []
     parts: list[Predicate] = []
-    for value in map(unescape, values):
-        url, bar, version = value.partition("|")
-        if bar and version:
+    canonical = "canonical" in definition.element_types
+    for value in values:
+        # An escaped | belongs to a uri; in a canonical it stands before the version all the same.
+        url, *rest = unescape(value).split("|") if canonical else map(unescape, split(value, "|"))
+        version = "|".join(rest)
+        if version:
             parts.append(_versioned(definition, url, version))
         else:
             whole.append(cut(url))
@@ -38,8 +41,8 @@ def _versioned(definition: Definition, url: str, version: str) -> Predicate:
     """A canonical element holds its version; the url of a conformance resource has it in `version` beside it."""
     if "canonical" in definition.element_types:
         return any_of([TextIn(source.p, (cut(url),), symbol(version)) for source in definition.sources])
-    own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
     beside = definitions(definition.resource_type).get("version")
-    if beside is None:
+    if definition.code != "url" or beside is None:
         return any_of([TextIn(source.p, (cut(f"{url}|{version}"),)) for source in definition.sources])
+    own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
     return And((own, TextIn(beside.p, (cut(version.casefold()),))))
