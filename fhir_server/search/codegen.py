@@ -17,8 +17,8 @@ from fhir_server.search.paths import PRESENT, Path, Step
 from fhir_server.search.patient_compartment import patient_parameters
 from fhir_server.storage.rows import IndexRows
 
-Walk = Callable[[dict[str, Any], IndexRows, str], None]
-"""(resource, rows to fill, time zone)."""
+Walk = Callable[[dict[str, Any], IndexRows, str, dict[str, Any]], None]
+"""(resource, rows to fill, time zone, the resource that contains it or itself)."""
 
 _INDEX: dict[tuple[str, str], Callable[..., None]] = {
     ("token", "CodeableConcept"): token.index_concept,
@@ -106,7 +106,7 @@ class _Builder:
                 node.calls.append((call, ()))
 
     def function(self) -> Walk:
-        lines = ["def walk(resource, rows, zone):", "    v0 = resource"]
+        lines = ["def walk(resource, rows, zone, container):", "    v0 = resource"]
         self._write(self._root, 0, 1, lines)
         # The source is made of R4's element names, quoted by repr, and of names given here.
         exec(compile("\n".join(lines), f"<search of {self._resource_type}>", "exec"), self._names)  # noqa: S102
@@ -126,7 +126,9 @@ class _Builder:
         elif path.type_name == PRESENT:
             extra = f", {tuple(path.element.key.split())!r}"
         elif path.only and path.type_name == "Reference":
-            index, extra = reference.index_only, f", {path.only!r}"
+            index, extra = reference.index_only, f", container, {path.only!r}"
+        elif path.type_name == "Reference" and search_type == "reference":
+            extra = ", container"
         elif path.only and path.type_name == "ContactPoint":
             index, extra = token.index_contact_point_of, f", {path.only!r}"
         return f"{self._name(index)}(rows, {p}, {{v}}{extra})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fhir_server.errors import InvalidSearch, too_costly
-from fhir_server.model.identity import rid
+from fhir_server.model.identity import rid, symbol
 from fhir_server.search.criteria import applies, target_types
 from fhir_server.search.definitions import Definition, definitions
 from fhir_server.search.matching import NOTHING, Knowledge, Matching, any_of, unescape
@@ -35,6 +35,7 @@ from fhir_server.search.request import (
 from fhir_server.search.sorting import sort_key
 from fhir_server.settings import Settings
 from fhir_server.storage.codes import TYPE_NUMBERS
+from fhir_server.storage.contained import contained_type, shift
 from fhir_server.storage.query import (
     And,
     Exists,
@@ -138,7 +139,8 @@ class _Compiler:
         for source in definition.sources:
             wanted = tuple(one for one in selections if source.only in ("", one.resource_type))
             if wanted and definition.element_types & _BY_RID:
-                parts.append(RefersTo((source.p,), wanted))
+                inside = tuple(_inside(one) for one in wanted)
+                parts.append(RefersTo((source.p,), (*wanted, *inside)))
             if definition.element_types & _BY_URL:
                 located = [(one, url) for one in wanted if (url := _url_parameter(one.resource_type)) is not None]
                 if located:
@@ -157,6 +159,11 @@ class _Compiler:
         if ps and url is not None and definition.element_types & _BY_URL:
             parts.append(ReferredFrom(tuple(p + VARIANT_EXTERNAL for p in ps), selection, url))
         return any_of(parts or [IdIn(())])
+
+
+def _inside(selection: Selection) -> Selection:
+    """The same of contained resources: a chain looks into them (R4 search.html#contained)."""
+    return Selection(contained_type(selection.resource_type), tuple(map(shift, selection.predicates)))
 
 
 _BY_RID = frozenset(("Reference", "Resource"))
@@ -195,8 +202,15 @@ def _present(definition: Definition) -> Predicate:
     everything = tuple(source.p for source in definition.sources if not source.only)
     restricted = [source for source in definition.sources if source.only]
     parts: list[Predicate] = [Exists(everything)] if everything else []
-    parts += [Exists((source.p,), TYPE_NUMBERS.get(source.only)) for source in restricted]
+    parts += [Exists((source.p,), _marks(source.only)) for source in restricted]
     return any_of(parts)
+
+
+def _marks(only: str) -> tuple[int, ...]:
+    """w of the rows that a restriction leaves: references to a type (to contained ones too), contacts of a system."""
+    if only in TYPE_NUMBERS:
+        return TYPE_NUMBERS[only], TYPE_NUMBERS[contained_type(only)]
+    return (symbol(only),)
 
 
 def _listed(resource_type: str, values: Iterable[str], knowledge: Knowledge) -> Iterable[int]:

@@ -7,21 +7,31 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.model.identity import rid
+from fhir_server.model.json import encode
 from fhir_server.search.codegen import Walk, compile_walk
 from fhir_server.search.features import word, words
 from fhir_server.search.primary import primary_date
 from fhir_server.settings import Settings
-from fhir_server.storage.rows import NO_DATE, IndexRows, parameter
+from fhir_server.storage.contained import contained_id, contained_type, shift_rows
+from fhir_server.storage.rows import NO_DATE, Contained, IndexRows, parameter
 
 DEFAULT_TIME_ZONE: str = Settings.model_fields["time_zone"].default
 
 
 def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> IndexRows:
     """The rows of a valid resource that has its final id and references; dates without a zone are in `time_zone`."""
+    rows = _rows(resource, time_zone, resource)
+    contained = resource.get("contained")
+    if contained and "id" in resource:
+        rows.contained = [_contained(one, time_zone, resource) for one in contained if one.get("id")]
+    return rows
+
+
+def _rows(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> IndexRows:
     resource_type = resource["resourceType"]
     walk, text, primary = _compiled(resource_type)
     rows = IndexRows()
-    walk(resource, rows, time_zone)
+    walk(resource, rows, time_zone, container)
     narrative = (resource.get("text") or {}).get("div")
     if narrative and text is not None:
         rows.features += [word(text, found) for found in words(narrative)]
@@ -31,6 +41,13 @@ def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> Ind
     if primary is not None:
         _set_primary(rows, primary)
     return rows
+
+
+def _contained(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> Contained:
+    rows = _rows(resource, time_zone, container)
+    shift_rows(rows)
+    logical_id = contained_id(container["resourceType"], container["id"], resource["id"])
+    return Contained(contained_type(resource["resourceType"]), logical_id, encode(resource), rows)
 
 
 @cache

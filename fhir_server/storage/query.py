@@ -145,16 +145,20 @@ class InCompartment:
 class Exists:
     """The resource has a row, of whatever variant and table, for one of the parameters `ps`.
 
-    `w`: only number rows with that w count (references to one type of resource).
+    `ws`: only number and text rows of exactly `ps` with one of those w count (references to one type of resource,
+    contacts of one system); () for any row.
     """
 
     ps: tuple[int, ...]
-    w: int | None = None
+    ws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Resources of one type that satisfy all the predicates: the inner search of a chain, at the outer's snapshot."""
+    """Resources of one type that satisfy all the predicates: the inner search of a chain, at the outer's snapshot.
+
+    `#Type` stands for contained resources of that type (storage/contained.py).
+    """
 
     resource_type: str
     predicates: tuple[Predicate, ...]

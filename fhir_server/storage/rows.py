@@ -69,3 +69,19 @@ class IndexRows:
     """(hash, system, code) of every token in `numbers` and `composites`: the dictionary for code-only search."""
     compartments: list[int] = field(default_factory=list)
     """rids of the Patients whose compartment the resource is in."""
+    contained: list[Contained] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Length of the primary date, ms; 0 when there is none."""
+        return self.k_high - self.k if self.k != NO_DATE else 0
+
+
+@dataclass(slots=True)
+class Contained:
+    """A contained resource: its own type, id and body, and its rows (storage/contained.py)."""
+
+    resource_type: str
+    logical_id: str
+    body: bytes
+    rows: IndexRows

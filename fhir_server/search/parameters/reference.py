@@ -12,6 +12,7 @@ from fhir_server.model.identity import LONGEST_CACHED, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
 from fhir_server.storage.codes import TYPE_NUMBERS
+from fhir_server.storage.contained import contained_id, contained_type
 from fhir_server.storage.query import NumberIn, Predicate, TextIn
 from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, IndexRows, cut
 
@@ -34,20 +35,36 @@ def _local(reference: str) -> tuple[str, int] | None:
     return (match[1], rid(match[1], match[2])) if match and match[1] in spec.RESOURCE_TYPES else None
 
 
-def index(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
-    """A Reference: where it points and the identifier it names; one to a contained resource has no row."""
+def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any]) -> None:
+    """A Reference: where it points and the identifier it names; `#id` is a resource of `container`."""
     reference = value.get("reference")
-    if reference:
+    if reference and reference.startswith("#"):
+        resource_type = _contained_type(reference, container)
+        if resource_type:
+            inside = contained_id(container["resourceType"], container.get("id", ""), reference[1:])
+            target = contained_type(resource_type)
+            rows.numbers.append((p, rid(target, inside), TYPE_NUMBERS[target]))
+    elif reference:
         index_url(rows, p, reference)
     identifier = value.get("identifier")
     if identifier and identifier.get("value"):
         rows.texts.append((p + VARIANT_IDENTIFIER, cut(identifier["value"]), symbol(identifier.get("system") or "")))
 
 
-def index_only(rows: IndexRows, p: int, value: dict[str, Any], only: str) -> None:
+def index_only(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any], only: str) -> None:
     """A Reference if it is to the type `only` (`resolve() is`)."""
-    if type_of(value) == only:
-        index(rows, p, value)
+    reference = value.get("reference") or ""
+    found = _contained_type(reference, container) if reference.startswith("#") else type_of(value)
+    if found == only:
+        index(rows, p, value, container)
+
+
+def _contained_type(reference: str, container: dict[str, Any]) -> str:
+    """The type of the contained resource that `#id` names; "" when there is none."""
+    for resource in container.get("contained") or ():
+        if resource.get("id") == reference[1:]:
+            return str(resource["resourceType"])
+    return ""
 
 
 def index_url(rows: IndexRows, p: int, reference: str) -> None:

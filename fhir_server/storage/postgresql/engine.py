@@ -13,6 +13,7 @@ import asyncpg
 
 from fhir_server.errors import Conflict, Overloaded
 from fhir_server.storage.postgresql.connection import ERRORS, connect, translate
+from fhir_server.storage.sql.followers import SUPERSEDE_POSTGRESQL
 from fhir_server.storage.sql.transaction import Pending, SqlTransaction
 
 COPY_ROWS = 3_000
@@ -153,6 +154,8 @@ class PostgresqlEngine:
                 await self._open.copy_records_to_table("feature", records=pending.feature, columns=["seq", "items"])
                 pending.feature = []
         await self._insert({table: found for table, found in rows.items() if found}, pending.feature)
+        if pending.superseded:
+            await self._open.execute(SUPERSEDE_POSTGRESQL, *map(list, zip(*pending.superseded, strict=True)))
 
     async def _insert(self, rows: dict[str, list[tuple[Any, ...]]], features: list[tuple[int, list[int]]]) -> None:
         if not rows and not features:

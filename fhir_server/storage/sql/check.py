@@ -8,7 +8,7 @@ grows with the database.
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage.base import Inconsistency
-from fhir_server.storage.codes import METHODS, TYPE_NAMES
-from fhir_server.storage.rows import NO_DATE, IndexRows
+from fhir_server.storage.codes import FIRST_CONTAINED_TYPE, METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.rows import NO_DATE, Contained, IndexRows
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from fhir_server.storage.sql.purge import unpack
@@ -71,6 +71,10 @@ class _Version(NamedTuple):
         return METHODS[self.method] == "delete"
 
     @property
+    def contained(self) -> bool:
+        return self.type >= FIRST_CONTAINED_TYPE
+
+    @property
     def name(self) -> str:
         return f"{TYPE_NAMES[self.type]}/{self.id}"
 
@@ -84,6 +88,8 @@ class _Seen:
     tokens: dict[tuple[int, str, str], str] = field(default_factory=dict)
     """Each with a resource that has it."""
     features: list[tuple[_Version, list[int]]] = field(default_factory=list)
+    contained: deque[Contained] = field(default_factory=deque)
+    """What the last container contains, as far as it was not walked yet."""
 
 
 async def check(session: Session, extract: Callable[[bytes], IndexRows]) -> AsyncIterator[Inconsistency]:
@@ -121,7 +127,13 @@ async def _stored(session: Session, after: int, last: int) -> dict[int, _Rows]:
 def _version(
     version: _Version, rows: _Rows, extract: Callable[[bytes], IndexRows], seen: _Seen
 ) -> Iterator[Inconsistency]:
+    if version.contained:
+        yield from _contained(version, rows, seen)
+        return
     seen.counted[version.type] += version.next_seq is None and not version.deleted
+    if seen.contained:
+        yield Inconsistency(version.name, "contained", f"{seen.contained[0].logical_id} is not indexed")
+    seen.contained.clear()
     yield from _history(version)
     yield from _superseded(version, rows)
     yield from _blob(version, rows)
@@ -129,11 +141,30 @@ def _version(
     if expected is None:
         yield Inconsistency(version.name, "body", f"version {version.version} cannot be read or is another")
         return
+    seen.contained.extend(expected.contained)
+    yield from _indexed(version, rows, expected, seen)
+
+
+def _contained(version: _Version, rows: _Rows, seen: _Seen) -> Iterator[Inconsistency]:
+    """What is contained follows its container in the order of its elements, body and rows made from it."""
+    expected = seen.contained.popleft() if seen.contained else None
+    same = expected is not None and (version.type, version.id, bytes(version.body or b"")) == (
+        TYPE_NUMBERS[expected.resource_type],
+        expected.logical_id,
+        expected.body,
+    )
+    if expected is None or not same:
+        yield Inconsistency(version.name, "contained", "not what its container contains")
+    else:
+        yield from _indexed(version, rows, expected.rows, seen)
+
+
+def _indexed(version: _Version, rows: _Rows, expected: IndexRows, seen: _Seen) -> Iterator[Inconsistency]:
     yield from _index(version, rows, expected)
     seen.tokens |= dict.fromkeys(expected.tokens, version.name)
     seen.features.append((version, expected.features))
     if expected.k != NO_DATE:
-        seen.widest[version.type] = max(seen.widest[version.type], expected.k_high - expected.k)
+        seen.widest[version.type] = max(seen.widest[version.type], expected.width)
 
 
 def _history(version: _Version) -> Iterator[Inconsistency]:
@@ -184,7 +215,7 @@ def _expected(version: _Version, rows: _Rows, extract: Callable[[bytes], IndexRo
 
 def _index(version: _Version, rows: _Rows, expected: IndexRows) -> Iterator[Inconsistency]:
     own = [(PATIENT_COMPARTMENT, v, 0) for v in expected.compartments]
-    if not version.deleted and (version.next_seq is None or rows.get("superseded")):
+    if version.contained or (not version.deleted and (version.next_seq is None or rows.get("superseded"))):
         own.append((listing_parameter(TYPE_NAMES[version.type]), 0, 0))
     wanted: dict[str, Sequence[tuple[Any, ...]]] = {
         "number": own + expected.numbers,
@@ -248,7 +279,7 @@ def _counters(seen: _Seen, stored: Sequence[Sequence[Any]]) -> Iterator[Inconsis
     kept = {number: (count, widest) for number, count, widest in stored}
     for number in sorted(seen.counted.keys() | kept.keys()):
         count, widest = kept.get(number, (0, 0))
-        if seen.counted[number] != count:
+        if seen.counted[number] != count and number < FIRST_CONTAINED_TYPE:
             yield Inconsistency(TYPE_NAMES[number], "counter", f"counted {seen.counted[number]}, kept {count}")
         if seen.widest[number] > widest:
             yield Inconsistency(TYPE_NAMES[number], "counter", "a date is longer than the longest kept")

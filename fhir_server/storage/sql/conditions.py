@@ -69,14 +69,12 @@ def _joined(word: str, parts: tuple[q.Predicate, ...], statement: Statement, res
 
 
 def _has_value(predicate: q.Exists, statement: Statement, seq: str) -> str:
-    """A row of any variant, or, where w decides, of the parameter itself."""
-    if predicate.w is not None:
-        wanted = f"{statement.one_of('m.p', predicate.ps, 'int')} AND m.w = {statement.bind(predicate.w)}"
-        return statement.exists(f"SELECT 1 {statement.version_rows('number', 'm', seq)} AND {wanted}")
-    parts = []
-    for table in ("number", "text", "composite"):
-        bind = statement.bind
-        wanted = " OR ".join(f"m.p BETWEEN {bind(p)} AND {bind(p + VARIANT_PIECE)}" for p in predicate.ps)
+    bind, parts = statement.bind, []
+    for table in ("number", "text") if predicate.ws else ("number", "text", "composite"):
+        if predicate.ws:
+            wanted = f"{statement.one_of('m.p', predicate.ps, 'int')} AND {statement.one_of('m.w', predicate.ws)}"
+        else:
+            wanted = " OR ".join(f"m.p BETWEEN {bind(p)} AND {bind(p + VARIANT_PIECE)}" for p in predicate.ps)
         parts.append(statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND ({wanted})"))
     return f"({' OR '.join(parts)})"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.storage import query as q
+from fhir_server.storage.contained import MARK
 from fhir_server.storage.sql.conditions import live
 from fhir_server.storage.sql.dialect import Session, Statement
 from fhir_server.storage.sql.predicates import row_condition, table_of
@@ -113,7 +114,7 @@ _WALKED = (q.NumberIn, q.TextIn, q.NumberRange, q.TextPrefix, q.CompositeMatch)
 
 @cache
 def _references_to_patients(resource_type: str) -> frozenset[int]:
-    parameters = spec.search_parameters(resource_type).values()
+    parameters = spec.search_parameters(resource_type.removeprefix(MARK)).values()
     return frozenset(one.number for one in parameters if one.type == "reference" and "Patient" in one.targets)
 
 

@@ -6,6 +6,7 @@ from functools import cache
 
 from fhir_server import spec
 from fhir_server.storage import query as q
+from fhir_server.storage.contained import MARK, SHIFT
 from fhir_server.storage.rows import VARIANT_PIECE, parameter
 from fhir_server.storage.sql.dialect import Statement
 
@@ -45,6 +46,8 @@ PATIENT_COMPARTMENT = parameter(1)
 @cache
 def listing_parameter(resource_type: str) -> int:
     """Number rows of this parameter, one for every resource of the type: v is 0."""
+    if resource_type.startswith(MARK):
+        return listing_parameter(resource_type.removeprefix(MARK)) + SHIFT
     return parameter(spec.parameter_number(resource_type, "_type"))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fhir_server.storage.base import PurgeCounts
 from fhir_server.storage.sql.dialect import Statement, positional
+from fhir_server.storage.sql.followers import followers
 
 if TYPE_CHECKING:
     from fhir_server.storage.sql.transaction import Connection
@@ -21,6 +22,7 @@ async def purge(connection: Connection, rid: int) -> PurgeCounts:
     sql = positional("SELECT ver.seq FROM version ver WHERE ver.rid = ?", connection.postgresql)
     seqs = [row[0] for row in await connection.fetch(sql, (rid,))]
     counts = PurgeCounts(resources=1 if seqs else 0, versions=len(seqs))
+    seqs += await _contained_in(connection, seqs)
     for start in range(0, len(seqs), BATCH):
         batch = seqs[start : start + BATCH]
         counts.index_rows += await clear_index(connection, batch)
@@ -29,6 +31,17 @@ async def purge(connection: Connection, rid: int) -> PurgeCounts:
         await _delete(connection, "superseded", batch)
         await _delete(connection, "version", batch)
     return counts
+
+
+async def _contained_in(connection: Connection, seqs: Sequence[int]) -> list[int]:
+    """The versions of the resources contained in these versions."""
+    found: list[int] = []
+    for start in range(0, len(seqs), BATCH):
+        statement = Statement(connection.postgresql)
+        where = statement.one_of("s.seq", seqs[start : start + BATCH])
+        sql = f"SELECT c.seq FROM version s JOIN {followers('s.seq')} WHERE {where}"
+        found += [row[0] for row in await connection.fetch(*statement.finished(sql))]
+    return found
 
 
 async def clear_index(connection: Connection, seqs: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ from fhir_server.errors import ResourceGone
 from fhir_server.model.identity import rid
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
-from fhir_server.storage.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.codes import FIRST_CONTAINED_TYPE, METHODS, TYPE_NAMES, TYPE_NUMBERS
 from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
@@ -23,7 +23,7 @@ CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
 BLOB = "SELECT b.position, b.size, b.content_type FROM blob b WHERE b.seq = ?"
 CHUNK = "SELECT c.content FROM blob_chunk c WHERE c.seq = ? AND c.n = ?"
-COUNTS = "SELECT s.type, s.count FROM type_stat s"
+COUNTS = f"SELECT s.type, s.count FROM type_stat s WHERE s.type < {FIRST_CONTAINED_TYPE}"
 
 WITH_BLOB = 1
 """version.codec of a body whose data is in `blob_chunk`."""
@@ -155,6 +155,8 @@ def _history_where(query: q.HistoryQuery, statement: Statement) -> str:
         parts.append(f"ver.rid = {bind(rid(query.resource_type, query.logical_id))}")
     elif query.resource_type is not None:
         parts.append(f"ver.type = {bind(TYPE_NUMBERS[query.resource_type])}")
+    else:
+        parts.append(f"ver.type < {FIRST_CONTAINED_TYPE}")
     if query.since is not None:
         parts.append(last_updated_bounds(q.LastUpdatedRange(low=query.since), statement, "ver.seq"))
     if query.at_high is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.storage import query as q
 from fhir_server.storage.codes import TYPE_NAMES
+from fhir_server.storage.contained import MARK
 from fhir_server.storage.sql.dialect import Session, Statement
 from fhir_server.storage.sql.driver import LISTING, choose_driver
 from fhir_server.storage.sql.plan import Plan
@@ -125,7 +126,12 @@ class Resolver:
         return known if rids is None else q.IdIn(rids)
 
     async def _selection(self, selection: q.Selection) -> q.Selection:
-        """The inner search sees what the outer one may: its scope holds on every link."""
+        """The inner search sees what the outer one may: its scope holds on every link.
+
+        A contained resource is a part of the one that refers to it, of which the scope was asked.
+        """
+        if selection.resource_type.startswith(MARK):
+            return replace(selection, predicates=await self.predicates(selection.predicates))
         return replace(selection, predicates=await self.predicates((*selection.predicates, *self._scope)))
 
     async def _few(self, selections: Sequence[q.Selection], column: str, join: str) -> tuple[int, ...] | None:

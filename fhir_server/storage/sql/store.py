@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
 from fhir_server.storage.base import HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
+from fhir_server.storage.codes import FIRST_CONTAINED_TYPE
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, purge, reads
@@ -118,5 +119,8 @@ async def _vacuum_batch(transaction: SqlTransaction, before: int) -> int:
     await connection.run(floor, (newest, newest))
     await purge.clear_index(connection, seqs)
     statement = Statement(connection.postgresql)
-    await connection.run(f"DELETE FROM superseded WHERE {statement.one_of('seq', seqs)}", statement.parameters)
+    gone = statement.one_of("seq", seqs)
+    await connection.run(f"DELETE FROM superseded WHERE {gone}", statement.parameters)
+    contained = f"DELETE FROM version WHERE {gone} AND type >= {FIRST_CONTAINED_TYPE}"
+    await connection.run(contained, statement.parameters)
     return len(seqs)

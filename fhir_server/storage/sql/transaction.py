@@ -17,7 +17,7 @@ from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, Draft, HistoryPage, PurgeCounts, SearchPage, StoredVersion
 from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
-from fhir_server.storage.rows import NO_DATE
+from fhir_server.storage.rows import Contained, IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
@@ -210,9 +210,10 @@ class SqlTransaction:
         self._pending.version.append(
             (seq, key, type_number, draft.logical_id, version_id, self.last_updated, method, codec, body)
         )
-        self._index(draft, seq)
-        width = draft.rows.k_high - draft.rows.k if draft.rows.k != NO_DATE else 0
-        self._pending.stat.append((type_number, int(method == CREATE), width))
+        self._index(draft.resource_type, draft.rows, seq)
+        self._pending.stat.append((type_number, int(method == CREATE), draft.rows.width))
+        for contained in draft.rows.contained:
+            self._put_contained(contained, version_id)
         if before and method == UPDATE:
             self._pending.superseded.append((before.seq, seq, self.last_updated))
         written = StoredVersion(
@@ -288,9 +289,19 @@ class SqlTransaction:
         self._pending.blob_chunk.extend((seq, n, chunk) for n, chunk in enumerate(draft.blob_content))
         return reads.WITH_BLOB, blob
 
-    def _index(self, draft: Draft, seq: int) -> None:
-        rows, pending, k = draft.rows, self._pending, draft.rows.k
-        pending.number.append((seq, listing_parameter(draft.resource_type), 0, 0, k))
+    def _put_contained(self, contained: Contained, version_id: int) -> None:
+        """Its version follows its container's and has its number; its type counts all there ever were."""
+        seq = self._next_seq()
+        type_number = TYPE_NUMBERS[contained.resource_type]
+        key = rid(contained.resource_type, contained.logical_id)
+        identity = (seq, key, type_number, contained.logical_id, version_id)
+        self._pending.version.append((*identity, self.last_updated, CREATE, 0, contained.body))
+        self._index(contained.resource_type, contained.rows, seq)
+        self._pending.stat.append((type_number, 1, contained.rows.width))
+
+    def _index(self, resource_type: str, rows: IndexRows, seq: int) -> None:
+        pending, k = self._pending, rows.k
+        pending.number.append((seq, listing_parameter(resource_type), 0, 0, k))
         pending.number += [(seq, p, v, w, k) for p, v, w in rows.numbers]
         pending.number += [(seq, PATIENT_COMPARTMENT, v, 0, k) for v in rows.compartments]
         pending.text += [(seq, p, v, w, k) for p, v, w in rows.texts]

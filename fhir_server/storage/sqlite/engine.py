@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.errors import Conflict
+from fhir_server.storage.sql.followers import SUPERSEDE_SQLITE
 from fhir_server.storage.sql.purge import pack
 from fhir_server.storage.sql.transaction import Pending, SqlTransaction
 from fhir_server.storage.sqlite.connection import WRITER_CACHE_KIB, connect, translate
@@ -109,6 +110,7 @@ class SqliteEngine:
         for table, sql in INSERTS.items():
             for rows in _in_key_order(getattr(pending, table)):
                 execute(sql, rows)
+        execute(SUPERSEDE_SQLITE, pending.superseded)
         if pending.feature:
             execute(
                 "INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature]

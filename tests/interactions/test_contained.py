@@ -1,0 +1,74 @@
+"""Chained conditions are evaluated inside contained resources, which no other search meets (R4 search.html#contained)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interactions.conftest import Client, Json, patient
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def request(logical_id: str, *, code: str, practitioner: str = "Nobody") -> Json:
+    """A MedicationRequest that contains its medication and the one who asks for it."""
+    return {
+        "resourceType": "MedicationRequest",
+        "id": logical_id,
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/contained-p"},
+        "contained": [
+            {"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "urn:drugs", "code": code}]}},
+            {"resourceType": "Practitioner", "id": "who", "name": [{"family": practitioner}]},
+        ],
+        "medicationReference": {"reference": "#m"},
+        "requester": {"reference": "#who"},
+    }
+
+
+async def test_a_chain_looks_into_contained_resources(client: Client) -> None:
+    await client.stored(patient("contained-p"))
+    await client.stored(request("contained-1", code="naproxen", practitioner="Featherstonehaugh"))
+    await client.stored(request("contained-2", code="etoricoxib"))
+    await client.stored(
+        {"resourceType": "Medication", "id": "contained-m", "code": {"coding": [{"system": "urn:drugs", "code": "x1"}]}}
+    )
+    outside = request("contained-3", code="unused")
+    outside["medicationReference"] = {"reference": "Medication/contained-m"}
+    await client.stored(outside)
+
+    async def found(query: str) -> list[str]:
+        return sorted((await client.get(f"MedicationRequest?{query}")).ids)
+
+    assert await found("medication.code=urn:drugs|naproxen") == ["contained-1"]
+    assert await found("medication:Medication.code=naproxen,x1") == ["contained-1", "contained-3"]
+    assert await found("requester:Practitioner.family=feather") == ["contained-1"]
+    assert await found("requester.family=feather") == ["contained-1"]
+    assert await found("medication.code=unused") == []  # contained, but not what is referred to
+
+
+async def test_a_contained_resource_is_not_found_by_itself(client: Client) -> None:
+    await client.stored(patient("contained-p"))
+    await client.stored(request("contained-4", code="celecoxib", practitioner="Alone"))
+    assert (await client.get("Medication?code=celecoxib")).ids == []
+    assert (await client.get("Practitioner?family=alone")).ids == []
+    assert (await client.get("Medication/m")).status == 404
+    history = await client.get("_history?_count=20")
+    assert "Practitioner" not in {entry["resource"]["resourceType"] for entry in history.entries if "resource" in entry}
+
+
+async def test_what_was_contained_goes_with_its_container(client: Client) -> None:
+    await client.stored(patient("contained-p"))
+    await client.stored(request("contained-5", code="before"))
+    await client.stored(request("contained-5", code="after"))
+    assert (await client.get("MedicationRequest?medication.code=before")).ids == []
+    assert (await client.get("MedicationRequest?medication.code=after")).ids == ["contained-5"]
+    await client.delete("MedicationRequest/contained-5")
+    assert (await client.get("MedicationRequest?medication.code=after")).ids == []
+
+
+async def test_missing_sees_references_to_contained_resources(client: Client) -> None:
+    await client.stored(patient("contained-p"))
+    await client.stored(request("contained-6", code="there"))
+    assert (await client.get("MedicationRequest?_id=contained-6&requester:missing=false")).ids == ["contained-6"]
+    assert (await client.get("MedicationRequest?_id=contained-6&requester:missing=true")).ids == []
