@@ -1,4 +1,4 @@
-"""Chained conditions are evaluated inside contained resources, which no other search meets (R4 search.html#contained)."""
+"""Chains look into contained resources, which no other search meets (R4 search.html#contained)."""
 
 from __future__ import annotations
 
