@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from fhir_server import spec
-from fhir_server.model.identity import rid
+from fhir_server.model.identity import rid, symbol
 from fhir_server.model.json import encode
 from fhir_server.search.codegen import Walk, compile_walk
 from fhir_server.search.features import word, words
@@ -29,9 +29,11 @@ def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> Ind
 
 def _rows(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> IndexRows:
     resource_type = resource["resourceType"]
-    walk, text, primary = _compiled(resource_type)
+    walk, text, primary, url = _compiled(resource_type)
     rows = IndexRows()
     walk(resource, rows, time_zone, container)
+    if url is not None and resource.get("version"):
+        _set_version(rows, url, resource["version"])
     narrative = (resource.get("text") or {}).get("div")
     if narrative and text is not None:
         rows.features += [word(text, found) for found in words(narrative)]
@@ -51,10 +53,21 @@ def _contained(resource: dict[str, Any], time_zone: str, container: dict[str, An
 
 
 @cache
-def _compiled(resource_type: str) -> tuple[Walk, int | None, int | None]:
-    """(walk, row parameter of `_text` or None, row parameter of the primary date or None)."""
-    text = spec.search_parameters(resource_type).get("_text")
-    return compile_walk(resource_type), parameter(text.number) if text else None, primary_date(resource_type)
+def _compiled(resource_type: str) -> tuple[Walk, int | None, int | None, int | None]:
+    """(walk, row parameter of `_text`, of the primary date, of a canonical url; each None where there is none)."""
+    known = spec.search_parameters(resource_type)
+    text, url = (known.get(code) for code in ("_text", "url"))
+    return (
+        compile_walk(resource_type),
+        parameter(text.number) if text else None,
+        primary_date(resource_type),
+        parameter(url.number) if url and "version" in known else None,
+    )
+
+
+def _set_version(rows: IndexRows, url: int, version: str) -> None:
+    """Beside its url stands the version of a conformance resource, for those that refer to it by both."""
+    rows.texts = [(p, text, symbol(version) if p == url else w) for p, text, w in rows.texts]
 
 
 def _without_duplicates(rows: IndexRows) -> None:

@@ -1,4 +1,7 @@
-"""URIs as exact text rows; a canonical's version stands beside it as w = symbol(version) (R4 search.html#uri)."""
+"""URIs as exact text rows; a canonical's version stands beside it as w = symbol(version) (R4 search.html#uri).
+
+So does the version of a conformance resource beside its own url (search/extract.py).
+"""
 
 from __future__ import annotations
 
