@@ -179,6 +179,8 @@ def _url_parameter(resource_type: str) -> int | None:
 def _predicate(criterion: Criterion, resource_type: str, matching: Matching) -> Predicate:
     values = criterion.values
     match criterion.code:
+        case "_id" | "_lastUpdated" if criterion.modifier == "missing":
+            return IdIn(()) if values == ("true",) else Not(IdIn(()))
         case "_id":
             found: Predicate = IdIn(tuple([rid(resource_type, unescape(value)) for value in values]))
             return Not(found) if criterion.modifier == "not" else found

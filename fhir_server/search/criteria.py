@@ -6,12 +6,12 @@ from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.definitions import Definition, definitions
 from fhir_server.search.matching import split
-from fhir_server.search.modifiers import OF_ID, modifiers
+from fhir_server.search.modifiers import OF_ID, OF_LAST_UPDATED, modifiers
 from fhir_server.search.request import AllOf, AnyOf, Chained, Condition, Criterion, NoneOf, ReverseChained
 
 OF_EVERY_TYPE = frozenset(("_id", "_lastUpdated", "_list", "_text"))
 """Parameters of all types that are not answered by rows extracted from an element."""
-_WITH_MODIFIERS: dict[str, tuple[str, ...]] = {"_id": OF_ID}
+_WITH_MODIFIERS: dict[str, tuple[str, ...]] = {"_id": OF_ID, "_lastUpdated": OF_LAST_UPDATED}
 MOST_LINKS = 8
 """Most references that one condition may follow."""
 
@@ -45,7 +45,7 @@ def _condition(resource_type: str, name: str, values: tuple[str, ...]) -> Condit
     known = definitions(resource_type)
     if name in known or name in OF_EVERY_TYPE:
         return Criterion(name, values)
-    if name.startswith("_has:"):
+    if name == "_has" or name.startswith("_has:"):
         return _reverse_chain(resource_type, name, values)
     head, dot, rest = name.partition(".")
     code, colon, modifier = head.partition(":")

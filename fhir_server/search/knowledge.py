@@ -63,7 +63,7 @@ async def _entries(value: str, read: Read) -> tuple[tuple[str, str], ...]:
         )
     found = await read("List", logical_id)
     if found is None or found.body is None:
-        raise InvalidSearch(f"There is no List/{logical_id[:100]} for '_list'.", code="not-found")
+        return ()  # R4 search.html#errors: what is not there cannot be satisfied, and is no error
     entries = decode(found.body).get("entry", ())
     targets = [parse_reference(entry["item"].get("reference") or "") for entry in entries if not entry.get("deleted")]
     return tuple((one.resource_type, one.logical_id) for one in targets if one.is_local)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fhir_server.search.definitions import Definition
 
-OF_ID = ("not",)
-"""Those of `_id`, which every resource has."""
+OF_ID = ("missing", "not")
+OF_LAST_UPDATED = ("missing",)
+"""Those of the parameters that every resource has a value for."""
 
 
 def modifiers(definition: Definition) -> tuple[str, ...]:
