@@ -55,7 +55,7 @@ def test_an_empty_parameter_is_ignored(value: str) -> None:
     [
         "code:in",
         "code:unknown",
-        "_id:missing",
+        "_id:exact",
         "_sort:desc",
         "subject:Patient",
         "_include",
