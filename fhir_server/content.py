@@ -125,7 +125,8 @@ def _state(stored: StoredVersion | None, shipped: dict[str, Any]) -> str:
 async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
     """Decide again inside the transaction: another worker or a client may have come first."""
     drafts = [
-        (resource, prepare(resource, resource["id"], time_zone=server.settings.time_zone)) for resource in resources
+        (resource, prepare(resource, resource["id"], time_zone=server.settings.time_zone, registry=server.registry))
+        for resource in resources
     ]
 
     async def work(transaction: Transaction) -> None:
@@ -139,7 +140,8 @@ async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
 
 async def _write_new(server: Server, resources: Iterable[dict[str, Any]]) -> None:
     drafts: list[Draft] = [
-        prepare(resource, resource["id"], time_zone=server.settings.time_zone) for resource in resources
+        prepare(resource, resource["id"], time_zone=server.settings.time_zone, registry=server.registry)
+        for resource in resources
     ]
 
     async def work(transaction: Transaction) -> None:

@@ -12,6 +12,7 @@ from fhir_server.errors import InvalidSearch
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode
 from fhir_server.search.declared import declared
+from fhir_server.search.registry import Registry
 
 DATE = "2026-11-24"
 """When what the statement says last changed."""
@@ -28,7 +29,7 @@ def capabilities(server: Server, request: Request) -> Response:
         if name == "mode" and value != "full":
             raise InvalidSearch(f"The mode {value[:40]} is not supported: leave it out.", code="not-supported")
     operations = tuple(server.operations.declared()) if server.operations is not None else ()
-    statement, tag = _statement(request.base_url, server.settings.client_ids, operations)
+    statement, tag = _statement(request.base_url, server.settings.client_ids, operations, server.registry)
     if tag in (request.header("if-none-match") or ""):
         return Response(304, b"", {"ETag": tag})
     return Response(200, statement, {"ETag": tag})
@@ -36,13 +37,13 @@ def capabilities(server: Server, request: Request) -> Response:
 
 @lru_cache(maxsize=8)
 def _statement(
-    base_url: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...]
+    base_url: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...], registry: Registry
 ) -> tuple[bytes, str]:
     """The statement and its ETag, which changes with it (R4 http.html#capabilities)."""
     rest = {
         "mode": "server",
         "documentation": "Referral, care plans, questionnaires and their scores for musculoskeletal care.",
-        "resource": [_resource(name, client_ids, operations) for name in sorted(spec.RESOURCE_TYPES)],
+        "resource": [_resource(name, client_ids, operations, registry) for name in sorted(spec.RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "operation": _operations(None, operations),
     }
@@ -63,7 +64,9 @@ def _statement(
     return statement, f'W/"{blake2b(statement, digest_size=8).hexdigest()}"'
 
 
-def _resource(name: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...]) -> dict[str, Any]:
+def _resource(
+    name: str, client_ids: bool, operations: tuple[tuple[str | None, str, str], ...], registry: Registry
+) -> dict[str, Any]:
     own = _operations(name, operations)
     found = {
         "type": name,
@@ -79,7 +82,7 @@ def _resource(name: str, client_ids: bool, operations: tuple[tuple[str | None, s
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": [
             {"name": one.name, "type": one.search_type} | ({"definition": one.url} if one.url else {})
-            for one in declared(name)
+            for one in declared(name, registry)
         ],
     }
     return found | ({"operation": own} if own else {})

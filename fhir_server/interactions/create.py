@@ -23,14 +23,20 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
 
     def read() -> tuple[dict[str, Any], Draft]:
         resource = resource_of(server, request, resource_type)
-        return resource, prepare(resource, new_id(), time_zone=server.settings.time_zone, fresh=True)
+        return resource, prepare(
+            resource, new_id(), time_zone=server.settings.time_zone, registry=server.registry, fresh=True
+        )
 
     resource, draft = await aside(len(request.body), read)
     criteria = criteria_of(request)
     condition = None
     if criteria is not None:
         condition = conditional_query(
-            resource_type, criteria, base_url=request.base_url, time_zone=server.settings.time_zone
+            resource_type,
+            criteria,
+            base_url=request.base_url,
+            time_zone=server.settings.time_zone,
+            registry=server.registry,
         )
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:

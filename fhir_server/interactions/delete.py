@@ -44,7 +44,11 @@ def deleted(request: Request, version: StoredVersion | None) -> Response:
 async def conditional_delete(server: Server, request: Request, resource_type: str) -> Response:
     """Deletes the one match; none is a success too, several a 412: nothing is deleted by a guess."""
     query = conditional_query(
-        resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
+        resource_type,
+        request.query,
+        base_url=request.base_url,
+        time_zone=server.settings.time_zone,
+        registry=server.registry,
     )
 
     async def work(transaction: Transaction) -> StoredVersion | None:

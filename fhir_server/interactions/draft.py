@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server.model.json import stored_body
 from fhir_server.search.extract import extract
+from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.base import Draft
 
 BLOB_FROM = 65_536
@@ -16,19 +17,21 @@ BLOB_CHUNK = 196_608
 """Bytes per stored chunk; a multiple of 3, so that each chunk's base64 stands by itself."""
 
 
-def prepare(resource: dict[str, Any], logical_id: str, *, time_zone: str, fresh: bool = False) -> Draft:
+def prepare(
+    resource: dict[str, Any], logical_id: str, *, time_zone: str, registry: Registry = R4, fresh: bool = False
+) -> Draft:
     """The Draft of `resource` under `logical_id`.
 
     `time_zone` is settings.time_zone: dates without a zone are indexed in it. `fresh`: the id was just made here.
     """
     resource["id"] = logical_id
     if resource["resourceType"] == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
-        return _with_blob(resource, fresh, time_zone)
+        return _with_blob(resource, fresh, time_zone, registry)
     head, tail = stored_body(resource)
-    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource, time_zone), fresh)
+    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource, time_zone, registry), fresh)
 
 
-def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str) -> Draft:
+def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str, registry: Registry) -> Draft:
     content = b64decode(resource["data"])
     head, tail = stored_body({**resource, "data": ""})
     # The empty data may stand before or after meta: Binary has neither in another place than the top level.
@@ -42,7 +45,7 @@ def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str) -> Draft:
         resource["id"],
         head,
         tail,
-        extract({key: value for key, value in resource.items() if key != "data"}, time_zone),
+        extract({key: value for key, value in resource.items() if key != "data"}, time_zone, registry),
         fresh,
         blob_content=[content[n : n + BLOB_CHUNK] for n in range(0, len(content), BLOB_CHUNK)],
         blob_offset=place + len(b'"data":"'),

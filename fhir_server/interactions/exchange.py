@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.scope import ALL, Scope
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Server:
     settings: Settings
     operations: Operations | None = None
     """None when the server offers no operations."""
+    registry: Registry = R4
+    """The search parameters there are now; what begins keeps the snapshot it began with."""
 
 
 @dataclass(slots=True)

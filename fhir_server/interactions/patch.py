@@ -39,7 +39,11 @@ async def conditional_patch(server: Server, request: Request, resource_type: str
     """Patches the one match; none is a 404, several a 412."""
     operations = operations_of(server, request)
     query = conditional_query(
-        resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
+        resource_type,
+        request.query,
+        base_url=request.base_url,
+        time_zone=server.settings.time_zone,
+        registry=server.registry,
     )
 
     async def work(transaction: Transaction) -> StoredVersion:
@@ -102,7 +106,7 @@ def _patched(server: Server, base_url: str, body: bytes, operations: Any) -> tup
         raise FhirError(f"The patched resource would not be valid: {error}", status=422, issues=error.issues) from error
     if base_url:
         localise(patched, base_url)
-    draft = prepare(patched, str(patched["id"]), time_zone=settings.time_zone)
+    draft = prepare(patched, str(patched["id"]), time_zone=settings.time_zone, registry=server.registry)
     if len(draft.head) + len(draft.tail) > settings.max_body_bytes:
         raise TooLarge(f"The patched resource would be larger than {settings.max_body_bytes} bytes.")
     return patched, draft

@@ -32,7 +32,8 @@ async def search(server: Server, request: Request, resource_type: str) -> Respon
             pairs.append((name, value))
     handling = preference(request, "handling")
     strict = handling == "strict" or (settings.strict_search and handling != "lenient")
-    wanted = parse_search(resource_type, pairs, strict=strict)
+    registry = server.registry
+    wanted = parse_search(resource_type, pairs, strict=strict, registry=registry)
     query = compile_query(
         wanted,
         base_url=request.base_url,
@@ -40,6 +41,7 @@ async def search(server: Server, request: Request, resource_type: str) -> Respon
         default_count=settings.default_count,
         max_count=settings.max_count,
         knowledge=await gather(wanted, lambda *key: server.store.read(request.scope, *key)),
+        registry=registry,
     )
     if cursor is not None:
         at = decode(await server.store.secret("cursor"), cursor, kind=KIND, query=query_hash(wanted))

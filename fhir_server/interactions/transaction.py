@@ -76,7 +76,7 @@ async def _read(server: Server, store: Transaction, entry: BundleEntry, dispatch
     try:
         # Dispatching a GET asks no more of a Store than TransactionReads has.
         reads = cast("Store", TransactionReads(store, server.store))
-        return await dispatch(Server(reads, server.settings, server.operations), entry.request)
+        return await dispatch(replace(server, store=reads), entry.request)
     except FhirError as error:
         raise error.at(entry.expression) from error
 

@@ -106,7 +106,11 @@ def _condition(server: Server, step: Step, criteria: Any, element: str) -> Query
     """`element`: where in the entry's request the criteria stand."""
     try:
         return conditional_query(
-            step.resource_type, criteria, base_url=step.entry.request.base_url, time_zone=server.settings.time_zone
+            step.resource_type,
+            criteria,
+            base_url=step.entry.request.base_url,
+            time_zone=server.settings.time_zone,
+            registry=server.registry,
         )
     except FhirError as error:
         raise error.located(f"{step.entry.expression}.request.{element}") from error
@@ -207,10 +211,15 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
                 found.group(2),
                 base_url=step.entry.request.base_url,
                 time_zone=server.settings.time_zone,
+                registry=server.registry,
             )
     if not step.lookups:
         step.draft = prepare(
-            resource, step.logical_id, time_zone=server.settings.time_zone, fresh=step.method == "POST"
+            resource,
+            step.logical_id,
+            time_zone=server.settings.time_zone,
+            registry=server.registry,
+            fresh=step.method == "POST",
         )
 
 
@@ -227,5 +236,9 @@ def redirect(server: Server, step: Step, mapping: dict[str, str]) -> None:
     step.resource = resource
     if not step.lookups or mapping.keys() >= step.lookups.keys():
         step.draft = prepare(
-            resource, step.logical_id, time_zone=server.settings.time_zone, fresh=step.method == "POST"
+            resource,
+            step.logical_id,
+            time_zone=server.settings.time_zone,
+            registry=server.registry,
+            fresh=step.method == "POST",
         )

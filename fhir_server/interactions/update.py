@@ -25,7 +25,7 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
     def read() -> tuple[dict[str, Any], Draft]:
         resource = resource_of(server, request, resource_type)
         check_body_id(resource, logical_id)
-        return resource, prepare(resource, logical_id, time_zone=server.settings.time_zone)
+        return resource, prepare(resource, logical_id, time_zone=server.settings.time_zone, registry=server.registry)
 
     resource, draft = await aside(len(request.body), read)
 
@@ -74,7 +74,11 @@ async def conditional_update(server: Server, request: Request, resource_type: st
     """R4 http.html#cond-update: none matches: create (under the body's id when it has one); one: update it."""
     resource = await aside(len(request.body), lambda: resource_of(server, request, resource_type))
     query = conditional_query(
-        resource_type, request.query, base_url=request.base_url, time_zone=server.settings.time_zone
+        resource_type,
+        request.query,
+        base_url=request.base_url,
+        time_zone=server.settings.time_zone,
+        registry=server.registry,
     )
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
@@ -83,7 +87,7 @@ async def conditional_update(server: Server, request: Request, resource_type: st
         target = target_of(server, resource, match)
         if match is None and "id" in resource:
             await refuse_taken_id(transaction, resource_type, target)
-        draft = prepare(dict(resource), target, time_zone=server.settings.time_zone)
+        draft = prepare(dict(resource), target, time_zone=server.settings.time_zone, registry=server.registry)
         return await put(server, request, transaction, draft, own_id="id" not in resource)
 
     status, version = await server.store.write(request.scope, work)

@@ -47,7 +47,13 @@ async def apply(call: OperationRequest) -> Response:
     applied = apply_pathway(pathway, await _activities(call, pathway), context)
     resources = [applied.care_plan, *applied.steps]
     drafts = [
-        prepare(resource, resource["id"], time_zone=call.server.settings.time_zone, fresh=True)
+        prepare(
+            resource,
+            resource["id"],
+            time_zone=call.server.settings.time_zone,
+            registry=call.server.registry,
+            fresh=True,
+        )
         for resource in resources
     ]
     made = frozenset(f"{draft.resource_type}/{draft.logical_id}" for draft in drafts)

@@ -67,7 +67,12 @@ async def _write(call: OperationRequest, change: Change, transaction: Transactio
         # The data stands outside the row; the new version gets its own copy.
         resource["data"] = b64encode(await transaction.read_blob(version)).decode()
     return await transaction.put(
-        prepare({**resource, "meta": after}, logical_id, time_zone=call.server.settings.time_zone)
+        prepare(
+            {**resource, "meta": after},
+            logical_id,
+            time_zone=call.server.settings.time_zone,
+            registry=call.server.registry,
+        )
     )
 
 

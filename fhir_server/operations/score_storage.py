@@ -88,6 +88,7 @@ class _Work:
 
     def __init__(self, call: OperationRequest, scorer: Scorer, transaction: Transaction, response: Json) -> None:
         self._settings = call.server.settings
+        self._registry = call.server.registry
         self._scorer = scorer
         self._transaction = transaction
         self._response = response
@@ -215,7 +216,12 @@ class _Work:
         else:
             self._raised.add(logical_id)
         if found is None:
-            draft = prepare(flag(alert) | {"id": logical_id}, logical_id, time_zone=self._settings.time_zone)
+            draft = prepare(
+                flag(alert) | {"id": logical_id},
+                logical_id,
+                time_zone=self._settings.time_zone,
+                registry=self._registry,
+            )
             await self._transaction.put(draft)
         elif not _is_active(found):
             self._note("warning", f"Flag/{logical_id} was closed or deleted; it is not opened again.")
@@ -223,7 +229,7 @@ class _Work:
             self._note("information", f"The alert was stored as Observation/{alert['id']} and Flag/{logical_id}.")
 
     async def _put(self, resource: Json) -> Json:
-        draft = prepare(resource, resource["id"], time_zone=self._settings.time_zone)
+        draft = prepare(resource, resource["id"], time_zone=self._settings.time_zone, registry=self._registry)
         return content_of(await self._transaction.put(draft))
 
     @staticmethod

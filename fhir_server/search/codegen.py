@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.definitions import Definition
 from fhir_server.search.elements import implied_systems
 from fhir_server.search.parameters import composite, date, number, quantity, reference, special, string, token, uri
 from fhir_server.search.paths import PRESENT, Path, Step
 from fhir_server.search.patient_compartment import patient_parameters
+from fhir_server.search.registry import Registry
 from fhir_server.storage.rows import IndexRows
 
 Walk = Callable[[dict[str, Any], IndexRows, str, dict[str, Any]], None]
@@ -70,14 +71,15 @@ class _Node:
         return node
 
 
-def compile_walk(resource_type: str) -> Walk:
+def compile_walk(registry: Registry, resource_type: str) -> Walk:
     """The function that adds the rows of a resource of `resource_type`."""
     builder = _Builder(resource_type)
-    for definition in definitions(resource_type).values():
+    known = registry.indexed(resource_type)
+    for definition in known.values():
         if not definition.is_alias:
             builder.add(definition)
     for code in patient_parameters(resource_type):
-        builder.add_compartment(definitions(resource_type)[code])
+        builder.add_compartment(known[code])
     return builder.function()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.model.identity import rid, symbol
 from fhir_server.search.criteria import applies, target_types
-from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import NOTHING, Knowledge, Matching, any_of, unescape
 from fhir_server.search.parameters import (
     composite,
@@ -22,6 +22,7 @@ from fhir_server.search.parameters import (
     token,
     uri,
 )
+from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import (
     AllOf,
     AnyOf,
@@ -77,13 +78,14 @@ def compile_query(
     default_count: int = DEFAULT_COUNT,
     max_count: int = MAX_COUNT,
     knowledge: Knowledge = NOTHING,
+    registry: Registry = R4,
 ) -> Query:
     """The query that answers `request`. Raises InvalidSearch for values its parameters cannot read.
 
     `base_url` is the server's own, without a trailing slash: absolute references to it are local. `knowledge` holds
     what `search.knowledge` found the request to need.
     """
-    compiler = _Compiler(Matching(base_url, time_zone, knowledge))
+    compiler = _Compiler(Matching(base_url, time_zone, knowledge, registry))
     return Query(
         request.resource_type,
         tuple([compiler.predicate(one, request.resource_type) for one in request.criteria]),
@@ -91,7 +93,7 @@ def compile_query(
             [
                 key
                 for rule in request.sort
-                if (key := sort_key(request.resource_type, rule.code, descending=rule.descending))
+                if (key := sort_key(registry, request.resource_type, rule.code, descending=rule.descending))
             ]
         ),
         default_count if request.count is None else min(request.count, max_count),
@@ -104,6 +106,7 @@ class _Compiler:
 
     def __init__(self, matching: Matching) -> None:
         self._matching = matching
+        self._definitions = matching.registry.definitions
         self._left = MOST_CONDITIONS
 
     def predicate(self, condition: Condition, resource_type: str) -> Predicate:
@@ -111,7 +114,7 @@ class _Compiler:
             case Criterion():
                 return self._criterion(condition, resource_type)
             case Chained():
-                return self._chain(condition, definitions(resource_type)[condition.code])
+                return self._chain(condition, self._definitions(resource_type)[condition.code])
             case ReverseChained():
                 return self._reverse_chain(condition, resource_type)
             case AllOf(parts):
@@ -122,7 +125,7 @@ class _Compiler:
                 return Not(self.predicate(part, resource_type))
 
     def _criterion(self, criterion: Criterion, resource_type: str) -> Predicate:
-        if _at_least(criterion, resource_type) > self._left:
+        if _at_least(criterion, self._definitions(resource_type).get(criterion.code)) > self._left:
             raise _over(criterion)
         predicate = _predicate(criterion, resource_type, self._matching)
         self._left -= _conditions(predicate)
@@ -133,7 +136,9 @@ class _Compiler:
     def _chain(self, chain: Chained, definition: Definition) -> Predicate:
         types = (chain.target,) if chain.target else target_types(definition)
         selections = [
-            Selection(one, (self.predicate(chain.condition, one),)) for one in types if applies(chain.condition, one)
+            Selection(one, (self.predicate(chain.condition, one),))
+            for one in types
+            if applies(chain.condition, one, self._matching.registry)
         ]
         parts: list[Predicate] = []
         for source in definition.sources:
@@ -142,23 +147,27 @@ class _Compiler:
                 inside = tuple(_inside(one) for one in wanted)
                 parts.append(RefersTo((source.p,), (*wanted, *inside)))
             if definition.element_types & _BY_URL:
-                located = [(one, url) for one in wanted if (url := _url_parameter(one.resource_type)) is not None]
+                located = [(one, url) for one in wanted if (url := self._url(one.resource_type)) is not None]
                 if located:
                     canonical, urls = zip(*located, strict=True)
                     parts.append(RefersTo((source.p + VARIANT_EXTERNAL,), canonical, urls))
         return any_of(parts or [IdIn(())])
 
     def _reverse_chain(self, chain: ReverseChained, resource_type: str) -> Predicate:
-        definition = definitions(chain.resource_type)[chain.code]
+        definition = self._definitions(chain.resource_type)[chain.code]
         selection = Selection(chain.resource_type, (self.predicate(chain.condition, chain.resource_type),))
         ps = tuple(source.p for source in definition.sources if source.only in ("", resource_type))
         parts: list[Predicate] = []
         if ps and definition.element_types & _BY_RID:
             parts.append(ReferredFrom(ps, selection))
-        url = _url_parameter(resource_type)
+        url = self._url(resource_type)
         if ps and url is not None and definition.element_types & _BY_URL:
             parts.append(ReferredFrom(tuple(p + VARIANT_EXTERNAL for p in ps), selection, url))
         return any_of(parts or [IdIn(())])
+
+    def _url(self, resource_type: str) -> int | None:
+        definition = self._definitions(resource_type).get("url")
+        return definition.p if definition else None
 
 
 def _inside(selection: Selection) -> Selection:
@@ -169,11 +178,6 @@ def _inside(selection: Selection) -> Selection:
 _BY_RID = frozenset(("Reference", "Resource"))
 _BY_URL = frozenset(("canonical", "uri"))
 """Elements that refer by the url of a conformance resource."""
-
-
-def _url_parameter(resource_type: str) -> int | None:
-    definition = definitions(resource_type).get("url")
-    return definition.p if definition else None
 
 
 def _predicate(criterion: Criterion, resource_type: str, matching: Matching) -> Predicate:
@@ -190,7 +194,7 @@ def _predicate(criterion: Criterion, resource_type: str, matching: Matching) -> 
             return IdIn(tuple(_listed(resource_type, values, matching.knowledge)))
         case "_text":
             return any_of([full_text.narrative(resource_type, unescape(value)) for value in values])
-    definition = definitions(resource_type)[criterion.code]
+    definition = matching.registry.definitions(resource_type)[criterion.code]
     match criterion.modifier:
         case "missing":
             present = _present(definition)
@@ -229,9 +233,8 @@ def _over(criterion: Criterion) -> InvalidSearch:
     )
 
 
-def _at_least(criterion: Criterion, resource_type: str) -> int:
+def _at_least(criterion: Criterion, definition: Definition | None) -> int:
     """Conditions that the criterion makes for certain: counted before its values are read."""
-    definition = definitions(resource_type).get(criterion.code)
     if definition is None or definition.search_type not in _BY_VALUE:
         return 0
     return len(criterion.values) * max(1, len(definition.sources))

@@ -10,18 +10,24 @@ from fhir_server.search.compile import compile_query
 from fhir_server.search.controls import CONTROLS
 from fhir_server.search.knowledge import needs
 from fhir_server.search.parse import TRANSPORT_PARAMETERS, parse_search
+from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.query import Query
 
 
 def conditional_query(
-    resource_type: str, criteria: str | Iterable[tuple[str, str]], *, base_url: str, time_zone: str
+    resource_type: str,
+    criteria: str | Iterable[tuple[str, str]],
+    *,
+    base_url: str,
+    time_zone: str,
+    registry: Registry = R4,
 ) -> Query:
     """The query for at most two matches of `criteria`, a query string (`identifier=...`) or its decoded pairs.
 
     Raises InvalidSearch when a criterion would not narrow the search: the interaction is refused, never widened.
     """
     pairs = _pairs(criteria)
-    request = parse_search(resource_type, pairs, strict=True)
+    request = parse_search(resource_type, pairs, strict=True, registry=registry)
     if not request.criteria:
         raise InvalidSearch(
             f"The condition names no search parameter of {resource_type}; give at least one, with a value."
@@ -34,7 +40,7 @@ def conditional_query(
         raise InvalidSearch(f"A condition cannot be asked of lists and value sets ({', '.join(names)}).")
     if any("" in value.split(",") for _, value in request.used):
         raise InvalidSearch("A condition has an empty value between commas; leave it out or escape the comma as '\\,'.")
-    return compile_query(request, base_url=base_url, time_zone=time_zone, default_count=2)
+    return compile_query(request, base_url=base_url, time_zone=time_zone, default_count=2, registry=registry)
 
 
 def _pairs(criteria: str | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Parameters about the result, not about which resources match (R4 search.html#return).
 
-Each reader takes the resource type, what earlier parameters set, and the value as sent.
+Each reader takes the registry, the resource type, what earlier parameters set, and the value as sent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.criteria import target_types
-from fhir_server.search.definitions import definitions
+from fhir_server.search.registry import Registry
 from fhir_server.search.request import Include, SortRule
 from fhir_server.search.sorting import is_sortable
 
@@ -35,17 +35,17 @@ class Honoured:
     issue: str = "not-supported"
 
 
-Reader = Callable[[str, Mapping[str, Any], str], Honoured]
+Reader = Callable[[Registry, str, Mapping[str, Any], str], Honoured]
 
 
-def _count(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _count(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
     if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise InvalidSearch(f"_count takes a whole number from 0, got {value[:100]!r}.")
     return Honoured(value, {"count": int(value)})
 
 
 def _one_of(name: str, field_name: str, allowed: tuple[str, ...]) -> Reader:
-    def read(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+    def read(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
         if value not in allowed:
             raise InvalidSearch(f"{name} takes {', '.join(allowed[:-1])} or {allowed[-1]}, got {value[:100]!r}.")
         return Honoured(value, {field_name: value})
@@ -53,7 +53,7 @@ def _one_of(name: str, field_name: str, allowed: tuple[str, ...]) -> Reader:
     return read
 
 
-def _summary(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _summary(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
     if value not in ("true", "false", "text", "data", "count"):
         raise InvalidSearch(f"_summary takes true, text, data, count or false, got {value[:100]!r}.")
     if value == "count":
@@ -61,7 +61,7 @@ def _summary(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honou
     return Honoured(value, {"summary": "" if value == "false" else value})
 
 
-def _elements(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _elements(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
     names = [name.strip() for name in value.split(",") if name.strip()]
     known = {name.removesuffix("[x]") for name in spec.structure(resource_type).children[resource_type]}
     unknown = [name for name in names if name.partition(".")[0] not in known]
@@ -73,7 +73,7 @@ def _elements(resource_type: str, so_far: Mapping[str, Any], value: str) -> Hono
     return Honoured(",".join(wanted), changes, reasons, "invalid")
 
 
-def _sort(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _sort(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
     rules: list[SortRule] = list(so_far.get("sort", ()))
     known = {rule.code for rule in rules}
     honoured, ignored = [], []
@@ -81,7 +81,7 @@ def _sort(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured
         code = rule.removeprefix("-")
         if code in known:
             continue  # what is in order by it already stays as it is
-        if is_sortable(resource_type, code):
+        if is_sortable(registry, resource_type, code):
             if len(rules) == MOST_SORT_KEYS:
                 raise too_costly(f"_sort takes at most {MOST_SORT_KEYS} different keys.")
             known.add(code)
@@ -93,7 +93,7 @@ def _sort(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured
 
 
 def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
-    def read(resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+    def read(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
         includes: tuple[Include, ...] = so_far.get("includes", ())
         if len(includes) == MOST_INCLUDES:
             raise too_costly(f"A search takes at most {MOST_INCLUDES} includes.")
@@ -101,7 +101,7 @@ def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
         code, _, target = rest.partition(":")
         if value == "*":
             source, code = "*", "*"
-        reason = _unusable(resource_type, source, code, target, reverse=reverse, iterate=iterate)
+        reason = _unusable(registry, resource_type, source, code, target, reverse=reverse, iterate=iterate)
         if reason:
             return Honoured("", ignored=(f"{value[:100]!r} cannot be included: {reason}",), issue="invalid")
         return Honoured(value, {"includes": (*includes, Include(source, code, target, reverse, iterate))})
@@ -109,7 +109,9 @@ def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
     return read
 
 
-def _unusable(resource_type: str, source: str, code: str, target: str, *, reverse: bool, iterate: bool) -> str:
+def _unusable(
+    registry: Registry, resource_type: str, source: str, code: str, target: str, *, reverse: bool, iterate: bool
+) -> str:
     """Why an include cannot be followed; "" when it can."""
     if target and target not in spec.RESOURCE_TYPES:
         return f"{target[:100]!r} is not a resource type."
@@ -121,7 +123,7 @@ def _unusable(resource_type: str, source: str, code: str, target: str, *, revers
         return f"a search of {resource_type} finds no {source}; with :iterate those that are included count too."
     if code == "*":
         return ""
-    definition = definitions(source).get(code)
+    definition = registry.definitions(source).get(code)
     if definition is None or definition.search_type != "reference":
         return f"{source} has no reference parameter {code[:100]!r}."
     wanted = resource_type if reverse and not iterate else target

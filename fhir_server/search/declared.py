@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 from fhir_server import spec
-from fhir_server.search.definitions import definitions
+from fhir_server.search.registry import R4, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +17,8 @@ class Declared:
     url: str
 
 
-@cache
-def declared(resource_type: str) -> tuple[Declared, ...]:
+def declared(resource_type: str, registry: Registry = R4) -> tuple[Declared, ...]:
     """Every parameter a search of `resource_type` honours, by name."""
     parameters = spec.search_parameters(resource_type)
-    names = sorted({"_id", "_lastUpdated", *definitions(resource_type)})
+    names = sorted({"_id", "_lastUpdated", *registry.definitions(resource_type)})
     return tuple(Declared(name, parameters[name].type, parameters[name].url) for name in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from fhir_server import spec
@@ -11,25 +10,28 @@ from fhir_server.model.json import encode
 from fhir_server.search.codegen import Walk, compile_walk
 from fhir_server.search.features import word, words
 from fhir_server.search.primary import primary_date
+from fhir_server.search.registry import R4, Registry
 from fhir_server.settings import Settings
 from fhir_server.storage.contained import contained_id, contained_type, shift_rows
 from fhir_server.storage.rows import NO_DATE, Contained, IndexRows, parameter
 
+Compiled = tuple[Walk, int | None, int | None, int | None]
+"""(walk, row parameter of `_text`, of the primary date, of a canonical url; each None where there is none)."""
 DEFAULT_TIME_ZONE: str = Settings.model_fields["time_zone"].default
 
 
-def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE) -> IndexRows:
+def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE, registry: Registry = R4) -> IndexRows:
     """The rows of a valid resource that has its final id and references; dates without a zone are in `time_zone`."""
-    rows = _rows(resource, time_zone, resource)
+    rows = _rows(registry, resource, time_zone, resource)
     contained = resource.get("contained")
     if contained and "id" in resource:
-        rows.contained = [_contained(one, time_zone, resource) for one in contained if one.get("id")]
+        rows.contained = [_contained(registry, one, time_zone, resource) for one in contained if one.get("id")]
     return rows
 
 
-def _rows(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> IndexRows:
+def _rows(registry: Registry, resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> IndexRows:
     resource_type = resource["resourceType"]
-    walk, text, primary, url = _compiled(resource_type)
+    walk, text, primary, url = registry.compiled.get(resource_type) or _compile(registry, resource_type)
     rows = IndexRows()
     walk(resource, rows, time_zone, container)
     if url is not None and resource.get("version"):
@@ -45,24 +47,23 @@ def _rows(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -
     return rows
 
 
-def _contained(resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> Contained:
-    rows = _rows(resource, time_zone, container)
+def _contained(registry: Registry, resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> Contained:
+    rows = _rows(registry, resource, time_zone, container)
     shift_rows(rows)
     logical_id = contained_id(container["resourceType"], container["id"], resource["id"])
     return Contained(contained_type(resource["resourceType"]), logical_id, encode(resource), rows)
 
 
-@cache
-def _compiled(resource_type: str) -> tuple[Walk, int | None, int | None, int | None]:
-    """(walk, row parameter of `_text`, of the primary date, of a canonical url; each None where there is none)."""
+def _compile(registry: Registry, resource_type: str) -> Compiled:
     known = spec.search_parameters(resource_type)
     text, url = (known.get(code) for code in ("_text", "url"))
-    return (
-        compile_walk(resource_type),
+    compiled = registry.compiled[resource_type] = (
+        compile_walk(registry, resource_type),
         parameter(text.number) if text else None,
         primary_date(resource_type),
         parameter(url.number) if url and "version" in known else None,
     )
+    return compiled
 
 
 def _set_version(rows: IndexRows, url: int, version: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fhir_server.errors import InvalidSearch
+from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.query import Or, Predicate
 
 Concepts = tuple[tuple[str, str], ...]
@@ -35,6 +36,7 @@ class Matching:
     base_url: str
     time_zone: str
     knowledge: Knowledge = NOTHING
+    registry: Registry = R4
 
 
 def any_of(parts: list[Predicate]) -> Predicate:

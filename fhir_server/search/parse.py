@@ -8,6 +8,7 @@ from typing import Any
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.controls import CONTROLS
 from fhir_server.search.criteria import NoValue, UnknownParameter, condition, value_count
+from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import Condition, Ignored, SearchRequest
 
 TRANSPORT_PARAMETERS = frozenset(("_format", "_pretty", "_cursor"))
@@ -30,13 +31,15 @@ _NOT_SUPPORTED = {
 """Parameters that would change which resources are found: refused, because ignoring one would widen the answer."""
 
 
-def parse_search(resource_type: str, pairs: Iterable[tuple[str, str]], *, strict: bool) -> SearchRequest:
+def parse_search(
+    resource_type: str, pairs: Iterable[tuple[str, str]], *, strict: bool, registry: Registry = R4
+) -> SearchRequest:
     """The search that `pairs` (decoded, in the order sent) ask for.
 
     Unknown and empty parameters are left out and named in `ignored`, or refused when `strict`
     (R4 search.html#errors). Raises InvalidSearch for modifiers and for values that cannot be read.
     """
-    parser = _Parser(resource_type, strict)
+    parser = _Parser(registry, resource_type, strict)
     for name, value in pairs:
         if name not in TRANSPORT_PARAMETERS:
             parser.add(name, value)
@@ -44,7 +47,8 @@ def parse_search(resource_type: str, pairs: Iterable[tuple[str, str]], *, strict
 
 
 class _Parser:
-    def __init__(self, resource_type: str, strict: bool) -> None:
+    def __init__(self, registry: Registry, resource_type: str, strict: bool) -> None:
+        self._registry = registry
         self._resource_type = resource_type
         self._strict = strict
         self._criteria: list[Condition] = []
@@ -57,7 +61,7 @@ class _Parser:
         self._refuse_unsupported(name)
         control = CONTROLS.get(name)
         if control is not None:
-            honoured = control(self._resource_type, self._controls, value)
+            honoured = control(self._registry, self._resource_type, self._controls, value)
             self._controls |= honoured.changes
             for reason in honoured.ignored:
                 self._ignore(name, reason, issue=honoured.issue)
@@ -81,7 +85,7 @@ class _Parser:
         )
 
     def _add_criterion(self, name: str, value: str) -> None:
-        found = condition(self._resource_type, name, value)
+        found = condition(self._resource_type, name, value, self._registry)
         self._values += value_count(found)
         if len(self._criteria) == MOST_CRITERIA:
             raise too_costly(

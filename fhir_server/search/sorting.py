@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fhir_server.model.identity import LONGEST_CACHED
-from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.definitions import Definition
 from fhir_server.search.parameters.token import CODED_TYPES
 from fhir_server.search.primary import primary_date
+from fhir_server.search.registry import Registry
 from fhir_server.storage.query import SortKey
 
 _KINDS = {
@@ -21,18 +22,18 @@ _KINDS = {
 }
 
 
-def is_sortable(resource_type: str, code: str) -> bool:
-    return len(code) <= LONGEST_CACHED and sort_key(resource_type, code, descending=False) is not None
+def is_sortable(registry: Registry, resource_type: str, code: str) -> bool:
+    return len(code) <= LONGEST_CACHED and sort_key(registry, resource_type, code, descending=False) is not None
 
 
 @lru_cache(maxsize=4096)
-def sort_key(resource_type: str, code: str, *, descending: bool) -> SortKey | None:
+def sort_key(registry: Registry, resource_type: str, code: str, *, descending: bool) -> SortKey | None:
     """The store's key for one rule; None when the parameter has no order of its own (composites, places)."""
     if code == "_lastUpdated":
         return SortKey("last_updated", descending)
     if code == "_id":
         return SortKey("id", descending)
-    definition = definitions(resource_type).get(code)
+    definition = registry.definitions(resource_type).get(code)
     kind = _kind(definition) if definition else None
     if definition is None or kind is None:
         return None

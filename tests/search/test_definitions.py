@@ -12,6 +12,7 @@ from fhir_server.search.declared import declared
 from fhir_server.search.definitions import definitions
 from fhir_server.search.paths import Step, paths
 from fhir_server.search.primary import primary_date
+from fhir_server.search.registry import R4
 
 
 def sources(resource_type: str, code: str) -> set[tuple[str, str]]:
@@ -61,7 +62,7 @@ def test_every_parameter_with_an_expression_is_searchable() -> None:
 
 def test_every_type_compiles_to_one_function() -> None:
     for resource_type in sorted(spec.RESOURCE_TYPES):
-        assert callable(compile_walk(resource_type))
+        assert callable(compile_walk(R4, resource_type))
 
 
 def test_primary_dates_are_date_parameters() -> None:

@@ -6,7 +6,7 @@ So does the version of a conformance resource beside its own url (search/extract
 from __future__ import annotations
 
 from fhir_server.model.identity import symbol
-from fhir_server.search.definitions import Definition, definitions
+from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape
 from fhir_server.storage.query import And, Predicate, TextIn
 from fhir_server.storage.rows import IndexRows, cut
@@ -23,7 +23,7 @@ def index_canonical(rows: IndexRows, p: int, value: str) -> None:
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with one of `values`; `url|version` asks for the version too."""
-    del modifier, matching
+    del modifier
     whole: list[str] = []
     parts: list[Predicate] = []
     canonical = "canonical" in definition.element_types
@@ -32,7 +32,7 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
         url, *rest = unescape(value).split("|") if canonical else map(unescape, split(value, "|"))
         version = "|".join(rest)
         if version:
-            parts.append(_versioned(definition, url, version))
+            parts.append(_versioned(definition, url, version, matching))
         else:
             whole.append(cut(url))
     if whole:
@@ -40,11 +40,11 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     return any_of(parts)
 
 
-def _versioned(definition: Definition, url: str, version: str) -> Predicate:
+def _versioned(definition: Definition, url: str, version: str, matching: Matching) -> Predicate:
     """A canonical element holds its version; the url of a conformance resource has it in `version` beside it."""
     if "canonical" in definition.element_types:
         return any_of([TextIn(source.p, (cut(url),), symbol(version)) for source in definition.sources])
-    beside = definitions(definition.resource_type).get("version")
+    beside = matching.registry.definitions(definition.resource_type).get("version")
     if definition.code != "url" or beside is None:
         return any_of([TextIn(source.p, (cut(f"{url}|{version}"),)) for source in definition.sources])
     own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
