@@ -47,6 +47,8 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
         case q.ReferredFrom():
             return _referred_from(predicate, statement, outer)
     table = table_of(predicate)
+    if isinstance(predicate, (q.NumberIn, q.TextIn)) and len(predicate.values) > 1:
+        return _one_of_many(predicate, table, statement, seq)
     where = row_condition(predicate, statement, resource_type, "m")
     if statement.postgresql and outer.dated and isinstance(predicate, _EQUALITIES):
         # One probe of the search index (p, v, k, seq), without a look at the table.
@@ -55,6 +57,16 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
 
 
 _EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
+
+
+def _one_of_many(predicate: q.NumberIn | q.TextIn, table: str, statement: Statement, seq: str) -> str:
+    """The version's few rows of p are looked up and compared with the values, not each of the values looked up."""
+    pg_type = "text" if isinstance(predicate, q.TextIn) else "bigint"
+    column = "m.v" if statement.postgresql else "+m.v"
+    where = f"m.p = {statement.bind(predicate.p)} AND {statement.one_of(column, predicate.values, pg_type)}"
+    if isinstance(predicate, q.TextIn) and predicate.w is not None:
+        where += f" AND m.w = {statement.bind(predicate.w)}"
+    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
 
 
 CHAIN = 100
@@ -106,7 +118,8 @@ def _refers_to(predicate: q.RefersTo, statement: Statement, outer: Outer) -> str
         rows = statement.version_rows("number", row, f"{outer.alias}.seq", f"version {other} ON {other}.rid = {row}.v")
         far = Outer(other, dated=False)
         ends = [
-            f"{other}.type = {statement.bind(TYPE_NUMBERS[selection.resource_type])}"
+            # The + keeps SQLite from walking the type instead of looking the reference up.
+            f"+{other}.type = {statement.bind(TYPE_NUMBERS[selection.resource_type])}"
             f" AND {condition(live(selection.resource_type), statement, selection.resource_type, far)}"
             f" AND {_selected(selection, statement, far)}"
             for selection in predicate.selections
