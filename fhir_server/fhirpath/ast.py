@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 
@@ -97,4 +97,66 @@ class TypeTest:
     position: int
 
 
-Expression = Literal | QuantityLiteral | External | Special | Member | Call | Index | Unary | Binary | TypeTest
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """An argument or operand in which variables are defined: they end with it (`with_scopes`)."""
+
+    expression: Expression
+
+    @property
+    def position(self) -> int:
+        return self.expression.position
+
+
+Expression = Literal | QuantityLiteral | External | Special | Member | Call | Index | Unary | Binary | TypeTest | Scoped
+
+
+def nodes_of(node: Expression) -> list[Expression]:
+    """The node and all below it."""
+    found: list[Expression] = []
+    stack: list[Expression] = [node]
+    while stack:
+        each = stack.pop()
+        found.append(each)
+        match each:
+            case Member(source=source):
+                parts: tuple[Expression | None, ...] = (source,)
+            case Call(source=source, arguments=arguments):
+                parts = (source, *arguments)
+            case Index(source=source, index=index):
+                parts = (source, index)
+            case Unary(operand=operand) | TypeTest(operand=operand):
+                parts = (operand,)
+            case Binary(left=left, right=right):
+                parts = (left, right)
+            case Scoped(expression=inner):
+                parts = (inner,)
+            case _:
+                parts = ()
+        stack += [part for part in parts if part is not None]
+    return found
+
+
+def defines_variables(node: Expression) -> bool:
+    return any(isinstance(each, Call) and each.name == "defineVariable" for each in nodes_of(node))
+
+
+def with_scopes(node: Expression) -> Expression:
+    """The tree with every argument and operand that defines variables marked as their scope."""
+    match node:
+        case Member(source=source) if source is not None:
+            return replace(node, source=with_scopes(source))
+        case Call(source=source, arguments=arguments):
+            inner = tuple(_scope(argument) for argument in arguments)
+            return replace(node, source=with_scopes(source) if source is not None else None, arguments=inner)
+        case Index(source=source, index=index):
+            return replace(node, source=with_scopes(source), index=_scope(index))
+        case Binary(left=left, right=right):
+            return replace(node, left=_scope(left), right=_scope(right))
+        case Unary(operand=operand) | TypeTest(operand=operand):
+            return replace(node, operand=with_scopes(operand))
+    return node
+
+
+def _scope(node: Expression) -> Expression:
+    return Scoped(with_scopes(node)) if defines_variables(node) else node

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.model.identity import LONGEST_CACHED
-from fhir_server.validation.narrative import problem_of
+from fhir_server.model.narrative import problem_of
 
 Check = Callable[[Any], bool]
 

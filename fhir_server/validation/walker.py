@@ -6,8 +6,8 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import Issue
+from fhir_server.model.narrative import problem_of
 from fhir_server.validation.fast import EXTENSION_URL, NOT_CONTAINED, is_other_type
-from fhir_server.validation.narrative import problem_of
 from fhir_server.validation.primitives import CHECKS, EXPECTED
 from fhir_server.validation.structure import ANY_RESOURCE, Field, Shape, shape
 

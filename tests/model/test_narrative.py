@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_server.model.narrative import problem_of
 from fhir_server.validation import issues
-from fhir_server.validation.narrative import problem_of
 
 XHTML = "http://www.w3.org/1999/xhtml"
 HTML_4 = """
