@@ -83,8 +83,8 @@ class CompiledExpression:
             raise BudgetExceeded(_TOO_DEEP) from None
 
     def holds(self, resource: Any, variables: Mapping[str, Any] | None = None, **options: Any) -> bool:
-        """Whether the expression, an invariant, is true; an empty result is not."""
-        return self.evaluate(resource, variables, **options) == [True]
+        """Whether the expression, an invariant, is kept: only false breaks one, empty does not."""
+        return self.evaluate(resource, variables, **options) != [False]
 
     def typed(self, resource: Any, variables: Mapping[str, Any] | None = None, **options: Any) -> list[tuple[str, Any]]:
         """The result with its types: `("FHIR.code", "male")`, `("System.Integer", 3)`."""
