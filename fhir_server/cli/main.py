@@ -14,6 +14,7 @@ COMMANDS = {
     "load": "Load resources from .json and .ndjson files, also gzipped.",
     "migrate": "Bring the database to this version's schema.",
     "check": "Compare indexes, counters and compartments with the stored resources.",
+    "fhirpath": "Evaluate a FHIRPath expression on the resources in a file.",
     "version": "Print the version.",
 }
 PRIVATE = 0o077

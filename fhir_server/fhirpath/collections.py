@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.fhirpath.code import Code
+from fhir_server.fhirpath.code import Code, RawRun
 from fhir_server.fhirpath.equality import key
 from fhir_server.fhirpath.evaluation import Evaluation
 from fhir_server.fhirpath.node import Item
+from fhir_server.fhirpath.types import TypeInfo
 
 
 def distinct_items(evaluation: Evaluation, items: list[Item]) -> list[Item]:
@@ -33,14 +34,30 @@ def union(left: Code, right: Code) -> Code:
 
     raw = None
     if types is not None and len(types) == 1 and left.raw is not None and right.raw is not None:
-        a, b = left.raw, right.raw
-        # Strings are equal when JSON says so.
-        if types[0].system == "string":
-
-            def raw(evaluation: Evaluation, this: Any) -> list[Any]:
-                return list(dict.fromkeys(a(evaluation, this) + b(evaluation, this)))
-
+        raw = _raw_union(left.raw, right.raw, types[0])
     return Code(types, items=run, raw=raw)
+
+
+def _raw_union(ours: RawRun, theirs: RawRun, info: TypeInfo) -> RawRun | None:
+    """Strings and elements are equal when JSON says so."""
+    if info.system == "string":
+        return lambda evaluation, this: list(dict.fromkeys(ours(evaluation, this) + theirs(evaluation, this)))
+    if info.system:
+        return None
+
+    def run(evaluation: Evaluation, this: Any) -> list[Any]:
+        found = ours(evaluation, this) + theirs(evaluation, this)
+        if len(found) < 2:
+            return found
+        evaluation.keep(found)
+        evaluation.charge(len(found) * len(found) // 2)
+        out: list[Any] = []
+        for value in found:
+            if value not in out:
+                out.append(value)
+        return out
+
+    return run
 
 
 def keys(evaluation: Evaluation, items: list[Item]) -> set[Any]:

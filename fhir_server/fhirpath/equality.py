@@ -47,7 +47,8 @@ def equal(left: Item, right: Item) -> bool | None:
     if kind is Quantity or other is Quantity:
         return _equal_quantities(a, b)
     if kind is Node and other is Node:
-        return _same_json(a.value, b.value) and a.type.system == b.type.system
+        # Elements are equal when all their children are; JSON has one form for each but for decimals, which compare.
+        return bool(a.value == b.value) and same_type(a, b)
     if is_number(a) and is_number(b):
         return bool(a == b)
     return kind is other and bool(a == b)
@@ -65,9 +66,9 @@ def _as_quantities(a: Any, b: Any) -> tuple[Quantity, Quantity] | None:
     return (ours, theirs) if type(ours) is Quantity and type(theirs) is Quantity else None
 
 
-def _same_json(a: Any, b: Any) -> bool:
-    """Elements are equal when all their children are; JSON has one form for each but for decimals, which compare."""
-    return bool(a == b)
+def same_type(a: Node, b: Node) -> bool:
+    """Elements of different types differ; an element given as a variable has no known type."""
+    return a.type is b.type or "Element" in (a.type.name, b.type.name)
 
 
 def equivalent_collections(evaluation: Evaluation, left: list[Item], right: list[Item]) -> bool:
@@ -155,7 +156,7 @@ def key(item: Item) -> Hashable:
     if kind is Quantity:
         return quantity.key(value)
     if kind is Node:
-        return _frozen(value.value)
+        return (value.type.name, _frozen(value.value))
     if value is None:
         return ("none", _frozen(item.extra) if type(item) is Node else None)
     return (kind, value)

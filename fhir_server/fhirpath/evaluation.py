@@ -66,6 +66,7 @@ class Budget:
 
 DEFAULT_BUDGET = Budget()
 NO_ITEMS: list[Item] = []
+_FIRST_SLICE = 1_000
 _SLICE = 5_000
 """Steps between two looks at the clock."""
 
@@ -75,9 +76,9 @@ class Evaluation:
 
     index: int | None = None
     """`$index`"""
-    left = 0
+    left = _FIRST_SLICE
     """Steps before the next look at the clock."""
-    spent = 0
+    spent = _FIRST_SLICE
     deadline = 0.0
 
     def __init__(
@@ -95,6 +96,8 @@ class Evaluation:
         self.instant = now
         self.total = NO_ITEMS
         """`$total`"""
+        if budget.steps < _FIRST_SLICE:
+            self.left = self.spent = budget.steps
 
     def charge(self, steps: int) -> None:
         """Count work. Raises BudgetExceeded."""

@@ -42,7 +42,7 @@ def compile(expression: str, *, strict: bool = False) -> CompiledExpression:  # 
 class CompiledExpression:
     """One expression. Safe to share between threads and tasks: evaluations keep their state to themselves."""
 
-    __slots__ = ("_by_nodes", "_fast", "_needs_places", "source", "strict", "tree")
+    __slots__ = ("_by_nodes", "_fast", "_needs_places", "_walks", "source", "strict", "tree")
 
     def __init__(self, source: str, tree: Tree, *, strict: bool) -> None:
         self.source = source
@@ -50,6 +50,8 @@ class CompiledExpression:
         self.tree = with_scopes(tree) if defines_variables(tree) else tree
         self._needs_places = any(isinstance(node, Call) and node.name == "resolve" for node in nodes_of(tree))
         self._fast: dict[tuple[str, bool], Callable[[Evaluation, Any], list[Any]]] = {}
+        self._walks: dict[Any, Callable[[Any, Any], list[Any]]] = {}
+        """Type of resource -> the steps, when the expression is nothing but members: these need no evaluation."""
         self._by_nodes: dict[tuple[str, bool], Run] = {}
 
     def evaluate(
@@ -69,14 +71,18 @@ class CompiledExpression:
         `now`: what now(), today() and timeOfDay() tell, else the time of the first call.
         Raises EvaluationError, BudgetExceeded, and InvalidExpression for what this type cannot have.
         """
-        key = (type_name or _resource_type(resource), variables is not None and _overrides(variables))
         try:
+            if type_name is None:
+                walk = self._walks.get(resource["resourceType"])
+                if walk is not None:
+                    return [*walk(None, resource)]
+            key = (type_name or _resource_type(resource), variables is not None and _overrides(variables))
             run = self._fast.get(key) or self._compile_fast(key)
             evaluation = Evaluation(
                 Node(resource, _type(key[0])), dict(variables) if variables else None, services, budget, now
             )
             return run(evaluation, resource)
-        except (AttributeError, TypeError):
+        except (AttributeError, TypeError, KeyError):
             # The data is not of the shape R4 gives it: nodes look before they step.
             return [plain(item) for item in self.items(resource, variables, type_name, services, budget, now)]
         except RecursionError:
@@ -123,7 +129,10 @@ class CompiledExpression:
         info = _type(key[0])
         # Places matter to references inside of Bundles; the extensions of a bare primitive are nowhere.
         raw = not info.is_primitive and not (self._needs_places and info.name in ("Bundle", "Parameters"))
-        run = self._fast[key] = _plain(self._code(info, raw=raw, overrides=key[1]), raw=raw)
+        code = self._code(info, raw=raw, overrides=key[1])
+        run = self._fast[key] = _plain(code, raw=raw)
+        if code.path is not None and code.path.base is None and code.path.steps and code.raw is not None:
+            self._walks[info.name] = code.raw
         return run
 
     def _code(self, info: TypeInfo, *, raw: bool, overrides: bool) -> Code:
@@ -138,7 +147,9 @@ def locate(expression: str, resource: dict[str, Any]) -> list[Location]:
 
 def _plain(code: Code, *, raw: bool) -> Callable[[Evaluation, Any], list[Any]]:
     if code.raw is not None:
-        return code.raw
+        values = code.raw
+        # The list may be the resource's own.
+        return lambda evaluation, this: [*values(evaluation, this)]
     items = code.items()
     if code.is_single and code.kind in ("boolean", "integer", "string"):
         return items

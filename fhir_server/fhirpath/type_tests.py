@@ -117,7 +117,7 @@ def as_type(operand: Code, wanted: tuple[TypeInfo, ...], position: int) -> Code:
     """`operand as type`: the only item, when it is of the type.
 
     Where the items may be of several types it chooses among them like `ofType`, as R4 writes it in its own dom-3 and
-    search parameters (docs/spec-clarifications/fhirpath.md#as-over-several-items).
+    search parameters (docs/spec-clarifications/fhirpath.md, fp-1).
     """
     narrowed = of_type(operand, wanted)
     if operand.types is None or len(operand.types) > 1:

@@ -168,7 +168,7 @@ SYSTEM_BY_KIND = {info.system: info for info in SYSTEM.values() if info.system}
 def named(name: str) -> tuple[TypeInfo, ...]:
     """The types a type specifier means: `FHIR.x`, `System.x`, or in either namespace; empty when there is none.
 
-    A qualified name of an unknown type of System is no error but a type that nothing has (docs/spec-clarifications).
+    A qualified name of an unknown type of System is no error but a type that nothing has (fp-3).
     """
     namespace, dot, local = name.rpartition(".")
     found = []
