@@ -18,9 +18,7 @@ DEEPEST: int = Settings.model_fields["max_json_depth"].default
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("expression", metavar="EXPR", help="A FHIRPath expression, such as Patient.name.given.")
-    parser.add_argument(
-        "file", metavar="FILE", help="A resource (JSON) or one a line (NDJSON); - reads standard input."
-    )
+    parser.add_argument("file", metavar="FILE", help="One resource (JSON) or one a line (NDJSON); - is standard input.")
     parser.add_argument(
         "--strict", action="store_true", help="Refuse elements that the type of the resource does not have."
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_server.fhirpath.ast import Call, defines_variables, nodes_of, with_scopes
 from fhir_server.fhirpath.ast import Expression as Tree
-from fhir_server.fhirpath.code import Code, Run
+from fhir_server.fhirpath.code import Code, Run, Scope
 from fhir_server.fhirpath.compiler import Compiler
 from fhir_server.fhirpath.evaluation import (
     DEFAULT_BUDGET,
@@ -22,7 +22,7 @@ from fhir_server.fhirpath.evaluation import (
 from fhir_server.fhirpath.node import Item, Location, Node, location
 from fhir_server.fhirpath.parser import parse
 from fhir_server.fhirpath.type_tests import type_name
-from fhir_server.fhirpath.types import TypeInfo, type_at
+from fhir_server.fhirpath.types import RESOURCE, TypeInfo, type_at
 from fhir_server.fhirpath.values import plain
 from fhir_server.fhirpath.variables import CONTEXTUAL
 
@@ -36,7 +36,10 @@ def compile(expression: str, *, strict: bool = False) -> CompiledExpression:  # 
     `strict` refuses what can never have a value: elements the type does not have, order where there is none.
     Raises InvalidExpression, which names the column.
     """
-    return CompiledExpression(expression, parse(expression), strict=strict)
+    compiled = CompiledExpression(expression, parse(expression), strict=strict)
+    # What is wrong whatever the resource: functions and types that are not, arguments too many.
+    Compiler(RESOURCE, raw=False).compile(compiled.tree, Scope(None, raw=False))
+    return compiled
 
 
 class CompiledExpression:
