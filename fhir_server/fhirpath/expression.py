@@ -19,6 +19,7 @@ from fhir_server.fhirpath.evaluation import (
     EvaluationError,
     Services,
 )
+from fhir_server.fhirpath.lexer import InvalidExpression
 from fhir_server.fhirpath.node import Item, Location, Node, location
 from fhir_server.fhirpath.parser import parse
 from fhir_server.fhirpath.type_tests import type_name
@@ -36,9 +37,12 @@ def compile(expression: str, *, strict: bool = False) -> CompiledExpression:  # 
     `strict` refuses what can never have a value: elements the type does not have, order where there is none.
     Raises InvalidExpression, which names the column.
     """
-    compiled = CompiledExpression(expression, parse(expression), strict=strict)
-    # What is wrong whatever the resource: functions and types that are not, arguments too many.
-    Compiler(RESOURCE, raw=False).compile(compiled.tree, Scope(None, raw=False))
+    try:
+        compiled = CompiledExpression(expression, parse(expression), strict=strict)
+        # What is wrong whatever the resource: functions and types that are not, arguments too many.
+        Compiler(RESOURCE, raw=False).compile(compiled.tree, Scope(None, raw=False))
+    except RecursionError:
+        raise InvalidExpression(_TOO_DEEP) from None
     return compiled
 
 
