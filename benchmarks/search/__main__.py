@@ -45,7 +45,7 @@ def main() -> int:
             for size in options.size:
                 database = shelf.database(engine, size)
                 results.searches[engine, size] = {}
-                _measure_searches(shelf, database, searches, Path(name), results, options.seconds, options.runs)
+                _measure_searches(shelf, database, searches, Path(name), results, options)
                 if not options.no_ingest:
                     results.ingested[engine, size] = measure_ingest(shelf, database, Path(name), options.seconds)
                 _write(results, options.output)
@@ -62,15 +62,15 @@ def _measure_searches(
     searches: list[Search],
     directory: Path,
     results: Results,
-    seconds: float,
-    runs: int,
+    options: argparse.Namespace,
 ) -> None:
     postgres = shelf.postgres_pid() if database.engine == "postgresql" else None
     with running_server(database.url, directory) as server:
         for search in searches:
             print(f"{database.engine}, {database.size:,}: {search.name}", file=sys.stderr, flush=True)
-            measured = measure(search, server, database, postgres, seconds=seconds, runs=runs)
+            measured = measure(search, server, database, postgres, seconds=options.seconds, runs=options.runs)
             results.searches[database.engine, database.size][search.name] = measured
+            _write(results, options.output)
 
 
 def _write(results: Results, output: Path) -> None:

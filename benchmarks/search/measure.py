@@ -45,7 +45,7 @@ class Measured:
     refused: str = ""
     """Why the server does not answer it."""
     wrong: str = ""
-    """What it answered when it should have found something."""
+    """What went wrong: it found something else than it must, or requests failed."""
     matches: float = 0
     """On the first page, on average."""
     arriving: Latency | None = None
@@ -61,20 +61,19 @@ def measure(
     refused = refusal(server, targets[0])
     if refused:
         return Measured(refused)
-    try:
-        matches = mean(check(search, server, targets, database))
-    except RuntimeError as error:
-        return Measured(wrong=str(error))
     requests = [http_request("GET", target) for target in targets]
     pids = (server.pid, postgres_pid)
     statements = recorded_statements(database.url, targets[:EXPLAINED])
-    return Measured(
-        matches=matches,
-        arriving=_runs(lambda: arrive_in_process(server.port, requests, RATE, seconds), search, pids, runs),
-        closed=_runs(lambda: drive_in_process(server.port, requests, CONNECTIONS, seconds), search, pids, runs),
-        touched=touched(database.url, database.path, statements),
-        scans=sorted({scan for one in statements for scan in full_scans(database.url, one)}),
-    )
+    try:
+        return Measured(
+            matches=mean(check(search, server, targets, database)),
+            arriving=_runs(lambda: arrive_in_process(server.port, requests, RATE, seconds), search, pids, runs),
+            closed=_runs(lambda: drive_in_process(server.port, requests, CONNECTIONS, seconds), search, pids, runs),
+            touched=touched(database.url, database.path, statements),
+            scans=sorted({scan for one in statements for scan in full_scans(database.url, one)}),
+        )
+    except RuntimeError as error:
+        return Measured(wrong=str(error))
 
 
 def _runs(drive: Callable[[], Load], search: Search, pids: tuple[int, int | None], runs: int) -> Latency:
