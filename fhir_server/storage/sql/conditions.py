@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fhir_server.storage import query as q
 from fhir_server.storage.codes import TYPE_NUMBERS
-from fhir_server.storage.rows import VARIANT_PIECE
+from fhir_server.storage.rows import NO_DATE, VARIANT_PIECE
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.predicates import last_updated_bounds, listing_parameter, row_condition, table_of
 
@@ -46,6 +46,12 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
             return _refers_to(predicate, statement, outer)
         case q.ReferredFrom():
             return _referred_from(predicate, statement, outer)
+    return _has_row(predicate, statement, resource_type, outer)
+
+
+def _has_row(predicate: q.Predicate, statement: Statement, resource_type: str, outer: Outer) -> str:
+    """One of the version's own rows satisfies the leaf `predicate`."""
+    seq = f"{outer.alias}.seq"
     table = table_of(predicate)
     if isinstance(predicate, (q.NumberIn, q.TextIn)) and len(predicate.values) > 1:
         return _one_of_many(predicate, table, statement, seq)
@@ -53,7 +59,10 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
     if statement.postgresql and outer.dated and isinstance(predicate, _EQUALITIES):
         # One probe of the search index (p, v, k, seq), without a look at the table.
         return statement.exists(f"SELECT 1 FROM {table} m WHERE m.k = {outer.alias}.k AND m.seq = {seq} AND {where}")
-    return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
+    probe = statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
+    if isinstance(predicate, q.PeriodRange) and predicate.primary and predicate.end_high is None and outer.dated:
+        return f"({_certainly_within(predicate, statement, f'{outer.alias}.k')} OR {probe})"
+    return probe
 
 
 _EQUALITIES = (q.NumberIn, q.InCompartment, q.TextIn)
@@ -67,6 +76,15 @@ def _one_of_many(predicate: q.NumberIn | q.TextIn, table: str, statement: Statem
     if isinstance(predicate, q.TextIn) and predicate.w is not None:
         where += f" AND m.w = {statement.bind(predicate.w)}"
     return statement.exists(f"SELECT 1 {statement.version_rows(table, 'm', seq)} AND {where}")
+
+
+def _certainly_within(predicate: q.PeriodRange, statement: Statement, k: str) -> str:
+    """True of most matches of a primary date: k, the start of the earliest period, is itself within all bounds."""
+    lows = [bound for bound in (predicate.start_low, predicate.end_low) if bound is not None]
+    parts = [f"{k} >= {statement.bind(max([NO_DATE + 1, *lows]))}"]
+    if predicate.start_high is not None:
+        parts.append(f"{k} <= {statement.bind(predicate.start_high)}")
+    return f"({' AND '.join(parts)})"
 
 
 CHAIN = 100

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 from fhir_server import spec
 from fhir_server.storage import query as q
@@ -18,7 +17,13 @@ SELECTIVE, TOKEN, RANGE, LISTING = range(4)
 """How narrow a driving predicate is: a few rows, a code's rows, unknown until counted, all of the type."""
 
 NARROW_ROWS = 5_000
-"""A predicate with fewer rows is narrow: its rows may be sorted. Counting stops here."""
+"""A predicate with fewer rows is narrow: its rows may be sorted. Counting for a page stops here."""
+
+COUNTED_ROWS = (NARROW_ROWS, 50_000, 1_000_000)
+"""How far rows are counted for a total, one step after the other."""
+
+UNORDERED = (q.SortKey("last_updated"),)
+"""An order that no candidate's rows come in."""
 
 MERGED_VALUES = 16
 """Up to so many values of a driving predicate are walked side by side in index order and merged."""
@@ -62,31 +67,62 @@ def listing(resource_type: str) -> Driver:
 
 
 async def choose_driver(session: Session, query: q.Query) -> Driver:
-    """The driver of `query`, whose predicates are resolved (storage/sql/resolve.py).
+    """The driver of a page of `query`, whose predicates are resolved (storage/sql/resolve.py).
 
     What is narrow by its kind is taken at once. Otherwise the rows of each candidate are counted, up to
     NARROW_ROWS, unless there is but one and its rows come in the order asked for.
     """
-    candidates = [Driver(rank, one) for one in query.predicates if (rank := _rank(one, query.resource_type)) != LISTING]
+    candidates = _candidates(query)
     if not candidates:
         return listing(query.resource_type)
     best = min(candidates, key=lambda one: one.rank)
     if best.rank == SELECTIVE:
         return best
     in_order = best.rank == TOKEN and best.walks() is not None and _index_order(query)
-    if len(candidates) == 1 and in_order:
-        return best
-    counts = await _count_rows(session, query, candidates)
-    fewest = min(range(len(candidates)), key=lambda n: (counts[n], candidates[n].rank))
-    if counts[fewest] < NARROW_ROWS:
-        return Driver(SELECTIVE, candidates[fewest].predicate)
+    if len(candidates) > 1 or not in_order:
+        count, fewest = await _fewest(session, query, candidates, NARROW_ROWS)
+        if count < NARROW_ROWS:
+            return Driver(SELECTIVE, fewest.predicate)
     return best if in_order else listing(query.resource_type)
+
+
+async def narrow_driver(session: Session, query: q.Query) -> Driver | None:
+    """The driver with the fewest rows, when they are few: their order does not matter."""
+    driver = await choose_driver(session, replace(query, sort=UNORDERED))
+    return None if driver.rank == LISTING else driver
+
+
+async def counting_driver(session: Session, query: q.Query) -> Driver:
+    """The driver of the total: the candidate with the fewest rows, however many they are. Each row may cost a probe,
+    so rows are counted further, and further again, until one candidate has come to its end."""
+    candidates = _candidates(query)
+    if not candidates:
+        return listing(query.resource_type)
+    best = min(candidates, key=lambda one: one.rank)
+    if best.rank == SELECTIVE or len(candidates) == 1:
+        return best
+    for limit in COUNTED_ROWS:
+        count, best = await _fewest(session, query, candidates, limit)
+        if count < limit:
+            break
+    return best
+
+
+def scattered(driver: Driver, resource_type: str) -> bool:
+    """The rows are of versions all over the database, and come in the order of k: not those of a patient."""
+    match driver.predicate:
+        case q.NumberIn(p):
+            return p // 8 not in _references_to_patients(resource_type)
+    return False
+
+
+def _candidates(query: q.Query) -> list[Driver]:
+    return [Driver(rank, one) for one in query.predicates if (rank := _rank(one, query.resource_type)) != LISTING]
 
 
 def _index_order(query: q.Query) -> bool:
     """The page is in the order of k, which is that of the index."""
-    kinds = [key.kind for key in query.sort]
-    return kinds in ([], ["primary_date"]) and not query.total and query.count > 0
+    return [key.kind for key in query.sort] in ([], ["primary_date"])
 
 
 def _rank(predicate: q.Predicate, resource_type: str) -> int:
@@ -118,12 +154,14 @@ def _references_to_patients(resource_type: str) -> frozenset[int]:
     return frozenset(one.number for one in parameters if one.type == "reference" and "Patient" in one.targets)
 
 
-async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Driver]) -> Sequence[Any]:
+async def _fewest(session: Session, query: q.Query, candidates: Sequence[Driver], limit: int) -> tuple[int, Driver]:
+    """The candidate with the fewest rows, and how many, up to `limit`; of equals the narrower by its kind."""
     statement = Statement(session.postgresql)
     counts = []
     for candidate in candidates:
         where = row_condition(candidate.predicate, statement, query.resource_type, "n")
-        rows = f"SELECT 1 FROM {candidate.table} n WHERE {where} LIMIT {NARROW_ROWS}"
+        rows = f"SELECT 1 FROM {candidate.table} n WHERE {where} LIMIT {limit}"
         counts.append(f"(SELECT count(*) FROM ({rows}) counted)")
     (row,) = await session.fetch(*statement.finished(f"SELECT {', '.join(counts)}"))
-    return row
+    place = min(range(len(candidates)), key=lambda n: (row[n], candidates[n].rank))
+    return row[place], candidates[place]

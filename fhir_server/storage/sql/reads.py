@@ -14,7 +14,7 @@ from fhir_server.storage.codes import FIRST_CONTAINED_TYPE, METHODS, TYPE_NAMES,
 from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
-from fhir_server.storage.sql.driver import choose_driver
+from fhir_server.storage.sql.driver import choose_driver, counting_driver
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
 from fhir_server.storage.sql.predicates import last_updated_bounds
 from fhir_server.storage.sql.resolve import Resolver
@@ -77,12 +77,10 @@ async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
     query = replace(query, predicates=await resolver.predicates((*query.predicates, *scope.predicates)))
     if query.snapshot is not None:
         await _check_floor(session, query.snapshot)
-    plan = Plan(query, await choose_driver(session, query), session.postgresql)
-    total = None
-    if query.total:
-        total = await _total(session, plan)
+    total = await _total(session, query) if query.total else None
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
+    plan = Plan(query, await choose_driver(session, query), session.postgresql)
     rows = await session.fetch(*plan.page())
     more = len(rows) > query.count
     rows = rows[: query.count]
@@ -98,12 +96,13 @@ async def _snapshot(session: Session, query: q.Query) -> int:
     return int(rows[0][0])
 
 
-async def _total(session: Session, plan: Plan) -> int:
+async def _total(session: Session, query: q.Query) -> int:
     """Matches in all; of a whole type as it is now, the counter that every write keeps."""
-    if not plan.query.predicates and plan.query.snapshot is None:
+    if not query.predicates and query.snapshot is None:
         sql = positional("SELECT s.count FROM type_stat s WHERE s.type = ?", session.postgresql)
-        counted = await session.fetch(sql, (TYPE_NUMBERS[plan.query.resource_type],))
+        counted = await session.fetch(sql, (TYPE_NUMBERS[query.resource_type],))
         return int(counted[0][0]) if counted else 0
+    plan = Plan(query, await counting_driver(session, query), session.postgresql)
     counted = await session.fetch(*plan.total())
     return int(counted[0][0])
 

@@ -14,7 +14,7 @@ from fhir_server.storage import query as q
 from fhir_server.storage.codes import TYPE_NAMES
 from fhir_server.storage.contained import MARK
 from fhir_server.storage.sql.dialect import Session, Statement
-from fhir_server.storage.sql.driver import LISTING, choose_driver
+from fhir_server.storage.sql.driver import narrow_driver
 from fhir_server.storage.sql.plan import Plan
 from fhir_server.storage.sql.predicates import starts_with
 
@@ -138,9 +138,9 @@ class Resolver:
         """Values of `column` beside the resources selected, when these are few and found without a walk over a type."""
         found: set[int] = set()
         for selection in selections:
-            query = q.Query(selection.resource_type, selection.predicates, total=True, snapshot=self._snapshot)
-            driver = await choose_driver(self._session, query)
-            if driver.rank == LISTING:
+            query = q.Query(selection.resource_type, selection.predicates, snapshot=self._snapshot)
+            driver = await narrow_driver(self._session, query)
+            if driver is None:
                 return None
             sql, parameters = Plan(query, driver, self._session.postgresql).joined(column, join, FEW + 1)
             found.update(row[0] for row in await self._session.fetch(sql, parameters))
