@@ -35,6 +35,13 @@ def definition(resource_type: str, code: str) -> Json | None:
     return DEFINITIONS[resource_type].get(code)
 
 
+def target_types(resource_type: str, code: str) -> list[str]:
+    """The types that a reference parameter may refer to: `patient` only to Patients, whatever its `target` says."""
+    known = DEFINITIONS[resource_type][code]
+    only = re.search(r"resolve\(\) is (\w+)", known["expression"])
+    return [only[1]] if only else list(known.get("targets", ()))
+
+
 def values(resource: Json, expression: str, base: str = "") -> list[Value]:
     """The elements that `expression` finds in `resource`, or in an element of type `base`.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
-from tests.oracle.expressions import DEFINITIONS, Json, Value
+from tests.oracle.expressions import DEFINITIONS, Json, Value, target_types
 from tests.oracle.implied import BOOLEAN_PARAMETERS, IMPLIED_SYSTEMS
 from tests.oracle.population import (
     BASE_URL,
@@ -16,6 +17,7 @@ from tests.oracle.population import (
     NUMBERS,
     SYSTEMS,
     TIMES,
+    TYPES,
     UCUM,
     UNITS,
     URLS,
@@ -39,23 +41,74 @@ def escaped(text: str) -> str:
 
 
 class Searches:
-    """Makes searches with the modifiers of `modifiers` (by parameter type)."""
+    """Makes searches of a World.
 
-    def __init__(self, random: Random, world: World, declared: Declared, modifiers: dict[str, tuple[str, ...]]) -> None:
+    `declared` and `modifiers` say what the server offers; `depth` is how many references a condition may follow.
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        world: World,
+        declared: Declared,
+        modifiers: Callable[[str, str], tuple[str, ...]],
+        depth: int = 3,
+    ) -> None:
         self.random = random
         self.world = world
         self.declared = declared
         self.modifiers = modifiers
+        self.depth = depth
 
     def search(self, resource_type: str) -> Pairs:
         """One to three criteria: seldom more, or most searches find nothing."""
         number = self.random.choice((1, 1, 1, 2, 2, 3))
         return [self._criterion(resource_type) for _ in range(number)]
 
-    def _criterion(self, resource_type: str) -> tuple[str, str]:
+    def _criterion(self, resource_type: str, depth: int = 0) -> tuple[str, str]:
+        form = self.random.random()
+        if form < 0.2 and depth < self.depth and (found := self._chain(resource_type, depth)):
+            return found
+        if form > 0.85 and depth < self.depth and (found := self._has(resource_type, depth)):
+            return found
+        if form > 0.98:
+            return "_list", self.random.choice((*IDS, GONE))
+        return self._plain(resource_type)
+
+    def _chain(self, resource_type: str, depth: int) -> tuple[str, str] | None:
+        """`code:Type.name`, or `code.name` of whatever type."""
+        codes = [code for code in self._codes(resource_type) if self._targets(resource_type, code)]
+        if not codes:
+            return None
+        code = self.random.choice(codes)
+        target = self.random.choice(self._targets(resource_type, code))
+        name, value = self._criterion(target, depth + 1)
+        return f"{code}:{target}.{name}" if self.random.random() < 0.6 else f"{code}.{name}", value
+
+    def _has(self, resource_type: str, depth: int) -> tuple[str, str] | None:
+        """`_has:Type:code:name`."""
+        places = [
+            (source, code)
+            for source in TYPES
+            for code in self._codes(source)
+            if resource_type in self._targets(source, code)
+        ]
+        if not places:
+            return None
+        source, code = self.random.choice(places)
+        name, value = self._criterion(source, depth + 1)
+        return f"_has:{source}:{code}:{name}", value
+
+    def _targets(self, resource_type: str, code: str) -> list[str]:
+        """The types we have resources of that a reference parameter may refer to."""
+        known = DEFINITIONS[resource_type][code]
+        return (
+            [one for one in target_types(resource_type, code) if one in TYPES] if known["type"] == "reference" else []
+        )
+
+    def _plain(self, resource_type: str) -> tuple[str, str]:
         code = self.random.choice(self._codes(resource_type))
-        kind = DEFINITIONS[resource_type][code]["type"]
-        modifier = self._modifier(kind)
+        modifier = self._modifier(resource_type, code)
         alternatives = self.random.choice((1, 1, 1, 2, 3)) if modifier != "missing" else 1
         values = [self._value(resource_type, code, modifier) for _ in range(alternatives)]
         return f"{code}:{modifier}" if modifier else code, ",".join(values)
@@ -68,9 +121,12 @@ class Searches:
             if code in known and ("expression" in known[code]) and known[code]["type"] != "special"
         ]
 
-    def _modifier(self, kind: str) -> str | None:
-        possible = self.modifiers.get(kind, ())
-        return self.random.choice(possible) if possible and self.random.random() < 0.4 else None
+    def _modifier(self, resource_type: str, code: str) -> str | None:
+        possible = self.modifiers(resource_type, code)
+        if not possible or self.random.random() > 0.4:
+            return None
+        chosen = self.random.choice(possible)
+        return self.random.choice(self._targets(resource_type, code) or ["Device"]) if chosen == "[type]" else chosen
 
     # --- values --------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,18 @@ from random import Random
 
 import pytest
 
+from fhir_server.search.definitions import definitions
+from fhir_server.search.modifiers import modifiers as offered
 from tests.oracle.engines import Filled, filled
 from tests.oracle.population import TYPES
 from tests.oracle.queries import Declared, Pairs, Searches
 from tests.oracle.ranges import Refused
 
-MODIFIERS: dict[str, tuple[str, ...]] = {}
-"""The modifiers of each parameter type that the searches use."""
+
+def modifiers(resource_type: str, code: str) -> tuple[str, ...]:
+    """The modifiers that the server offers for a parameter: what they find is the oracle's to say."""
+    found = definitions(resource_type).get(code)
+    return offered(found) if found else ()
 
 
 async def declared_parameters(one: Filled) -> Declared:
@@ -33,7 +38,7 @@ async def test_the_oracle_sqlite_and_postgresql_find_the_same(
 ) -> None:
     engines = [await filled(engine, new_database(engine), seed, size) for engine in ("sqlite", "postgresql")]
     try:
-        maker = Searches(Random(seed), engines[0].world, await declared_parameters(engines[0]), MODIFIERS)
+        maker = Searches(Random(seed), engines[0].world, await declared_parameters(engines[0]), modifiers)
         wrong = []
         hits = 0
         for _ in range(searches):

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.oracle import matching
-from tests.oracle.expressions import DEFINITIONS, Json, Value, definition, values
+from tests.oracle.expressions import DEFINITIONS, Json, Value, definition, target_types, values
 from tests.oracle.implied import BOOLEAN_PARAMETERS, CONTACT_PARAMETERS, IMPLIED_SYSTEMS
 from tests.oracle.matching import Context, Test, split, unescape
 from tests.oracle.ranges import Refused
@@ -180,7 +180,10 @@ class World:
             raise Refused(f"{code} is no reference parameter of {resource_type}")
         inner: dict[str, Holds] = {}
         refusal: Refused | None = None
-        for target in [only] if only else known["targets"]:
+        may = target_types(resource_type, code)
+        if only and only not in may:
+            raise Refused(f"{code} of {resource_type} does not refer to {only}")
+        for target in [only] if only else may:
             try:
                 inner[target] = self._criterion(target, rest, value)
             except Refused as refused:
@@ -223,6 +226,8 @@ class World:
         known = definition(source, code) if source in DEFINITIONS else None
         if known is None or known["type"] != "reference":
             raise Refused(f"{code} is no reference parameter of {source}")
+        if resource_type not in target_types(source, code):
+            raise Refused(f"{code} of {source} does not refer to {resource_type}")
         inner = self._criterion(source, rest, value)
         meant = {
             (target["resourceType"], target["id"])
@@ -286,7 +291,7 @@ class World:
             self.base_url,
             self.time_zone,
             IMPLIED_SYSTEMS.get((resource_type, code), ""),
-            tuple(known.get("targets", ())),
+            tuple(target_types(resource_type, code)) if known["type"] == "reference" else (),
         )
 
 
