@@ -135,11 +135,7 @@ class _Compiler:
 
     def _chain(self, chain: Chained, definition: Definition) -> Predicate:
         types = (chain.target,) if chain.target else target_types(definition)
-        selections = [
-            Selection(one, (self.predicate(chain.condition, one),))
-            for one in types
-            if applies(chain.condition, one, self._matching.registry)
-        ]
+        selections = self._selections(chain.condition, types)
         parts: list[Predicate] = []
         for source in definition.sources:
             wanted = tuple(one for one in selections if source.only in ("", one.resource_type))
@@ -152,6 +148,22 @@ class _Compiler:
                     canonical, urls = zip(*located, strict=True)
                     parts.append(RefersTo((source.p + VARIANT_EXTERNAL,), canonical, urls))
         return any_of(parts or [IdIn(())])
+
+    def _selections(self, condition: Condition, types: tuple[str, ...]) -> list[Selection]:
+        """The condition of each type that can read it: `type` is a code here and a boolean there."""
+        found = []
+        refusal: InvalidSearch | None = None
+        for one in types:
+            if applies(condition, one, self._matching.registry):
+                try:
+                    found.append(Selection(one, (self.predicate(condition, one),)))
+                except InvalidSearch as reason:
+                    if reason.issues[0].code == "too-costly":
+                        raise
+                    refusal = reason
+        if refusal and not found:
+            raise refusal
+        return found
 
     def _reverse_chain(self, chain: ReverseChained, resource_type: str) -> Predicate:
         definition = self._definitions(chain.resource_type)[chain.code]

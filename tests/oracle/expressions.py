@@ -23,6 +23,10 @@ DEFINITIONS: dict[str, dict[str, Json]] = json.loads(
 )
 
 
+_container: dict[str, Json] = {}
+"""The contained resources of what is being evaluated, for resolve()."""
+
+
 @dataclass(frozen=True)
 class Value:
     """One element that a parameter looks at: its R4 type and its JSON."""
@@ -47,6 +51,8 @@ def values(resource: Json, expression: str, base: str = "") -> list[Value]:
 
     Each part of a union is evaluated by itself: fhirpathpy loses the types of a union's items.
     """
+    _container.clear()
+    _container.update({f"#{one['id']}": one for one in resource.get("contained", [])})
     context = ResourceNode.create_node(resource, base) if base else resource
     found = []
     for part in _parts(expression):
@@ -94,7 +100,8 @@ def _resolve(inputs: list[Any]) -> list[Any]:
     found = []
     for each in inputs:
         reference = each.data if isinstance(each, ResourceNode) else each
-        if name := named_type(reference):
+        contained = _container.get(reference.get("reference", ""))
+        if name := contained["resourceType"] if contained else named_type(reference):
             found.append(ResourceNode.create_node({"resourceType": name}))
     return found
 

@@ -101,10 +101,9 @@ class Searches:
 
     def _targets(self, resource_type: str, code: str) -> list[str]:
         """The types we have resources of that a reference parameter may refer to."""
-        known = DEFINITIONS[resource_type][code]
-        return (
-            [one for one in target_types(resource_type, code) if one in TYPES] if known["type"] == "reference" else []
-        )
+        if DEFINITIONS[resource_type][code]["type"] != "reference":
+            return []
+        return [one for one in target_types(resource_type, code) if one in TYPES]
 
     def _plain(self, resource_type: str) -> tuple[str, str]:
         code = self.random.choice(self._codes(resource_type))

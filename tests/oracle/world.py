@@ -40,6 +40,9 @@ class World:
         self.by_type: dict[str, dict[str, Json]] = {}
         for resource in self.resources:
             self.by_type.setdefault(resource["resourceType"], {})[resource["id"]] = resource
+            for one in resource.get("contained", []):
+                # A contained resource changes with its container (search-7).
+                one["meta"] = {**one.get("meta", {}), "lastUpdated": resource["meta"]["lastUpdated"]}
 
     def search(self, resource_type: str, pairs: Iterable[tuple[str, str]], compartment: str = "") -> set[str]:
         """The ids that match `pairs`, of those in `compartment` (`Patient/1`) if it is named. Raises Refused."""
@@ -139,7 +142,7 @@ class World:
         wanted = unescape(url)
         return lambda resource: (
             resource.get("url") == wanted
-            and (not version or resource.get("version", "").casefold() == unescape("|".join(version)).casefold())
+            and (not version or resource.get("version", "") == unescape("|".join(version)))
         )
 
     def _missing(self, known: Json, code: str, alternatives: list[str]) -> Holds:
