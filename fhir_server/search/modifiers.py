@@ -14,6 +14,10 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
     match definition.search_type:
         case "composite":
             return ()
+        case "string":
+            return ("missing", "exact", "contains")
         case "token":
             return ("missing", "not")
+        case "uri":
+            return ("missing", "below", "above")
     return ("missing",)

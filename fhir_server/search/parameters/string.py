@@ -11,8 +11,8 @@ from fhir_server.model.identity import LONGEST_CACHED, hash64
 from fhir_server.search.definitions import Definition
 from fhir_server.search.features import trigrams
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
-from fhir_server.storage.query import Predicate, TextPrefix
-from fhir_server.storage.rows import TEXT_LIMIT, IndexRows, cut
+from fhir_server.storage.query import Predicate, TextContains, TextIn, TextPrefix
+from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, IndexRows, cut
 
 _SEPARATORS = re.compile(r"[\s\-‐-―_/]+")
 _ASCII_PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,.:;<=>?@[\\]^`{|}~")
@@ -44,16 +44,35 @@ def _fold(text: str) -> str:
     return _SEPARATORS.sub(" ", plain).strip().casefold()
 
 
+STEP = TEXT_LIMIT // 2
+"""Pieces of a long text begin this far apart, so that every part of up to STEP characters is whole in one of them."""
+MOST_PIECES = 200
+"""Most pieces of one text: what comes behind them is not found by `:contains`."""
+
+
 @lru_cache(maxsize=16384)
 def _row(text: str) -> tuple[str, int]:
-    return cut(fold(text)), hash64(text.encode())
+    return fold(text), hash64(text.encode())
 
 
 def index(rows: IndexRows, p: int, text: str) -> None:
-    value, exact = _row(text) if len(text) <= LONGEST_CACHED else _row.__wrapped__(text)
+    """A text without letters and digits is found by `:exact` alone."""
+    folded, exact = _row(text) if len(text) <= LONGEST_CACHED else _row.__wrapped__(text)
+    rows.texts.append((p, cut(folded), exact))
+    if len(folded) <= TEXT_LIMIT:
+        rows.features += trigrams(p, folded)
+        return
+    for start in range(0, min(len(folded), MOST_PIECES * STEP), STEP):
+        piece = folded[start : start + TEXT_LIMIT]
+        rows.texts.append((p + VARIANT_PIECE, piece, 0))
+        rows.features += trigrams(p, piece)
+
+
+def _index_part(rows: IndexRows, p: int, part: str) -> None:
+    """A part of a value: what is found by its start, but not a value of its own for `:exact`."""
+    value = cut(fold(part))
     if value:
-        rows.texts.append((p, value, exact))
-        rows.features += trigrams(p, value)
+        rows.texts.append((p, value, 0))
 
 
 MOST_FAMILY_PARTS = 16
@@ -73,7 +92,7 @@ def index_family(rows: IndexRows, p: int, family: str) -> None:
     index(rows, p, family)
     for part in _SEPARATORS.split(family, MOST_FAMILY_PARTS)[1:MOST_FAMILY_PARTS]:
         if part:
-            index(rows, p, part)
+            _index_part(rows, p, part)
 
 
 def index_address(rows: IndexRows, p: int, address: dict[str, Any]) -> None:
@@ -92,13 +111,30 @@ def _index_parts(rows: IndexRows, p: int, value: dict[str, Any], parts: tuple[st
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
-    """Resources with a string that starts with one of `values`."""
-    del modifier, matching
-    parts: list[Predicate] = []
-    for value in values:
-        prefix = search_prefix(definition.code, value)
-        parts += [TextPrefix(source.p, prefix) for source in definition.sources]
-    return any_of(parts)
+    """Resources with a string that starts with one of `values`, has it in it (contains), or is the same (exact)."""
+    del matching
+    one = _MATCH[modifier]
+    return any_of([one(source.p, definition.code, value) for value in values for source in definition.sources])
+
+
+def _starts_with(p: int, code: str, value: str) -> Predicate:
+    return TextPrefix(p, search_prefix(code, value))
+
+
+def _contains(p: int, code: str, value: str) -> Predicate:
+    folded = fold(unescape(value))
+    if not folded or len(folded) > STEP:
+        raise unusable(f"{code}:contains", value, f"a string of 1 to {STEP} letters and digits")
+    return TextContains(p, folded, trigrams(p, folded))
+
+
+def _is_exactly(p: int, code: str, value: str) -> Predicate:
+    del code
+    text = unescape(value)
+    return TextIn(p, (cut(fold(text)),), hash64(text.encode()))
+
+
+_MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly}
 
 
 def search_prefix(code: str, value: str) -> str:

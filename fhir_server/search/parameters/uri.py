@@ -5,11 +5,15 @@ So does the version of a conformance resource beside its own url (search/extract
 
 from __future__ import annotations
 
+from fhir_server.errors import InvalidSearch
 from fhir_server.model.identity import symbol
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape
-from fhir_server.storage.query import And, Predicate, TextIn
-from fhir_server.storage.rows import IndexRows, cut
+from fhir_server.storage.query import And, NumberIn, Predicate, TextIn, TextPrefix
+from fhir_server.storage.rows import TEXT_LIMIT, IndexRows, cut
+
+MOST_ABOVE = 1000
+"""Longest URL that `:above` takes: each of its starts is looked up."""
 
 
 def index(rows: IndexRows, p: int, value: str) -> None:
@@ -22,8 +26,10 @@ def index_canonical(rows: IndexRows, p: int, value: str) -> None:
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
-    """Resources with one of `values`; `url|version` asks for the version too."""
-    del modifier
+    """Resources with one of `values`, below or above it; `url|version` asks for the version too."""
+    if modifier:
+        found = _below if modifier == "below" else _above
+        return any_of([found(source.p, unescape(value)) for value in values for source in definition.sources])
     whole: list[str] = []
     parts: list[Predicate] = []
     canonical = "canonical" in definition.element_types
@@ -38,6 +44,26 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     if whole:
         parts += [TextIn(source.p, tuple(whole)) for source in definition.sources]
     return any_of(parts)
+
+
+def _below(p: int, url: str) -> Predicate:
+    """URLs that begin with `url`; URNs have no hierarchy (R4 search.html#uri)."""
+    return _nothing(p) if _is_urn(url) else TextPrefix(p, url[:TEXT_LIMIT])
+
+
+def _above(p: int, url: str) -> Predicate:
+    """URLs that `url` begins with."""
+    if len(url) > MOST_ABOVE:
+        raise InvalidSearch(f"':above' takes a URL of at most {MOST_ABOVE} characters.")
+    return _nothing(p) if _is_urn(url) else TextIn(p, tuple(cut(url[:end]) for end in range(1, len(url) + 1)))
+
+
+def _is_urn(url: str) -> bool:
+    return url.startswith("urn:") or "urn:".startswith(url)
+
+
+def _nothing(p: int) -> Predicate:
+    return NumberIn(p, (0,))
 
 
 def _versioned(definition: Definition, url: str, version: str, matching: Matching) -> Predicate:
