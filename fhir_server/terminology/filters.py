@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from fhir_server.terminology.code_system import CodeSystem
+from fhir_server.terminology.pattern import Pattern
 from fhir_server.terminology.refusal import Unanswerable, shown, unsupported
 from fhir_server.terminology.value_set import Filter
 
@@ -83,7 +83,14 @@ def _exists(system: CodeSystem, rule: Filter) -> Selected:
     return having if rule.value == "true" else _everything(system) - having
 
 
-def _values(system: CodeSystem, rule: Filter) -> Any:
+def _regex(system: CodeSystem, rule: Filter) -> Selected:
+    pattern = Pattern(rule.value)
+    if rule.property in CODE_ITSELF:
+        return {position for position, code in enumerate(system.codes) if pattern.matches(code)}
+    return {position for position, own in _values(system, rule).items() if any(map(pattern.matches, own))}
+
+
+def _values(system: CodeSystem, rule: Filter) -> Mapping[int, tuple[str, ...]]:
     """position -> values of the filter's property, which the code system must know (R4 codesystem.html#properties)."""
     name = rule.property
     values = system.properties.get(name)
@@ -105,6 +112,7 @@ _OPERATORS: dict[str, Callable[[CodeSystem, Filter], Selected]] = {
     "is-a": _is_a,
     "descendent-of": _descendent_of,
     "is-not-a": _is_not_a,
+    "regex": _regex,
     "in": _in,
     "not-in": _not_in,
     "generalizes": _generalizes,
