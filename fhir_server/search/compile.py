@@ -108,6 +108,7 @@ class _Compiler:
         self._matching = matching
         self._definitions = matching.registry.definitions
         self._left = MOST_CONDITIONS
+        self._applying: dict[tuple[int, str], bool] = {}
 
     def predicate(self, condition: Condition, resource_type: str) -> Predicate:
         match condition:
@@ -154,13 +155,17 @@ class _Compiler:
         found = []
         refusal: InvalidSearch | None = None
         for one in types:
-            if applies(condition, one, self._matching.registry):
+            if applies(condition, one, self._matching.registry, self._applying):
                 try:
                     found.append(Selection(one, (self.predicate(condition, one),)))
                 except InvalidSearch as reason:
                     if reason.issues[0].code == "too-costly":
                         raise
                     refusal = reason
+                    # Counted too: links to many types lead to as many refusals.
+                    self._left -= 1
+                    if self._left < 0:
+                        raise _many_ends() from None
         if refusal and not found:
             raise refusal
         return found
@@ -242,6 +247,12 @@ def _over(criterion: Criterion) -> InvalidSearch:
     return too_costly(
         f"This search compares with too many values, '{criterion.code}' goes over the limit: send several searches"
         " with fewer values each."
+    )
+
+
+def _many_ends() -> InvalidSearch:
+    return too_costly(
+        "This chain leads to too many types: name the type of each reference, as in subject:Patient.name."
     )
 
 

@@ -65,7 +65,7 @@ def _elements(registry: Registry, resource_type: str, so_far: Mapping[str, Any],
     names = [name.strip() for name in value.split(",") if name.strip()]
     known = {name.removesuffix("[x]") for name in spec.structure(resource_type).children[resource_type]}
     unknown = [name for name in names if name.partition(".")[0] not in known]
-    wanted = [name for name in names if name not in unknown]
+    wanted = [name for name in dict.fromkeys(names) if name.partition(".")[0] in known]
     reasons = tuple(f"{resource_type} has no element {name[:100]!r}." for name in unknown[:10])
     changes = {"elements": (*so_far.get("elements", ()), *wanted)} if wanted else {}
     if not names:

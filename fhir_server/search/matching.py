@@ -26,6 +26,7 @@ class Knowledge:
 
 NOTHING = Knowledge()
 
+_ESCAPE = re.compile(r"\\([\\,|$])?")
 _PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(.*)", re.DOTALL)
 
 
@@ -48,29 +49,27 @@ def split(text: str, separator: str) -> list[str]:
     """The parts of `text` between unescaped `separator`s, still escaped (R4 search.html#escaping)."""
     if "\\" not in text:
         return text.split(separator)
-    parts = [""]
-    escaped = False
-    for character in text:
-        if character == separator and not escaped:
-            parts.append("")
-            continue
-        escaped = character == "\\" and not escaped
-        parts[-1] += character
-    return parts
+    parts, start = [], 0
+    for found in re.finditer(r"\\.?|" + re.escape(separator), text, re.DOTALL):
+        if found[0] == separator:
+            parts.append(text[start : found.start()])
+            start = found.end()
+    return [*parts, text[start:]]
 
 
 def unescape(text: str) -> str:
     """`text` without its escapes. Raises InvalidSearch: a lone backslash is illegal (R4 search.html#escaping)."""
     if "\\" not in text:
         return text
-    plain = re.sub(r"\\([\\,|$])", r"\1", text)
-    if len(plain) + len(re.findall(r"\\[\\,|$]", text)) != len(text) or re.search(
-        r"\\(?![\\,|$])", re.sub(r"\\[\\,|$]", "", text)
-    ):
+    return _ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found[1] is None:
         raise InvalidSearch(
             "A backslash in a search value escapes one of \\ , | $ and nothing else; write \\\\ for a backslash."
         )
-    return plain
+    return found[1]
 
 
 def prefix_of(text: str) -> tuple[str, str]:
