@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from fhir_server.fhirpath.evaluation import EvaluationError
+from fhir_server.fhirpath.regex import compiled
 from fhir_server.terminology.code_system import CodeSystem
-from fhir_server.terminology.pattern import Pattern
 from fhir_server.terminology.refusal import Unanswerable, shown, unsupported
 from fhir_server.terminology.value_set import Filter
 
@@ -84,10 +85,14 @@ def _exists(system: CodeSystem, rule: Filter) -> Selected:
 
 
 def _regex(system: CodeSystem, rule: Filter) -> Selected:
-    pattern = Pattern(rule.value)
+    """The whole value has to match (docs/spec-clarifications/terminology.md, term-6)."""
+    try:
+        matches = compiled(rule.value).fullmatch
+    except EvaluationError as error:
+        raise Unanswerable(f"The filter {_written(rule)}: {error}.", code="invalid") from error
     if rule.property in CODE_ITSELF:
-        return {position for position, code in enumerate(system.codes) if pattern.matches(code)}
-    return {position for position, own in _values(system, rule).items() if any(map(pattern.matches, own))}
+        return {position for position, code in enumerate(system.codes) if matches(code)}
+    return {position for position, own in _values(system, rule).items() if any(map(matches, own))}
 
 
 def _values(system: CodeSystem, rule: Filter) -> Mapping[int, tuple[str, ...]]:

@@ -82,6 +82,7 @@ def asked(put: Put, terminology: Terminology, reader: StoreReader) -> Asked:
         ([rule("is-a", "animal"), rule("exists", "true", "child")], {"animal", "dog"}),
         ([rule("regex", "[dr]o.*")], {"dog", "rose"}),
         ([rule("regex", "o")], set()),
+        ([rule("regex", "^dog|rose$")], {"dog", "rose"}),
         ([rule("regex", ".*(ee|e)n", "colour")], {"plant"}),
     ],
 )
@@ -98,6 +99,8 @@ async def test_a_filter_selects(asked: Asked, rules: list[dict[str, str]], expec
         ([rule("is-a", "green", "colour")], "not-supported", "colour"),
         ([rule("exists", "yes", "colour")], "invalid", "yes"),
         ([rule("regex", "(a")], "invalid", "(a"),
+        ([rule("regex", "(?=a)a")], "invalid", "(?=a)"),
+        ([rule("regex", r"(a)\1")], "invalid", "(a)"),
     ],
 )
 async def test_a_filter_that_cannot_be_answered_is_refused(
