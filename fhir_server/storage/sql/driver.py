@@ -19,7 +19,7 @@ SELECTIVE, TOKEN, RANGE, LISTING = range(4)
 NARROW_ROWS = 5_000
 """A predicate with fewer rows is narrow: its rows may be sorted. Counting for a page stops here."""
 
-COUNTED_ROWS = (NARROW_ROWS, 50_000, 1_000_000)
+COUNTED_ROWS = (NARROW_ROWS, 20_000, 100_000, 1_000_000)
 """How far rows are counted for a total, one step after the other."""
 
 UNORDERED = (q.SortKey("last_updated"),)
@@ -35,6 +35,8 @@ class Driver:
 
     rank: int
     predicate: q.Predicate
+    others: tuple[q.Predicate, ...] = ()
+    """Predicates to be asked before any others, those that fewest rows satisfy first."""
 
     @property
     def table(self) -> str:
@@ -78,12 +80,16 @@ async def choose_driver(session: Session, query: q.Query) -> Driver:
     best = min(candidates, key=lambda one: one.rank)
     if best.rank == SELECTIVE:
         return best
-    in_order = best.rank == TOKEN and best.walks() is not None and _index_order(query)
+    in_order = [one for one in candidates if one.rank == TOKEN and one.walks() is not None and _index_order(query)]
     if len(candidates) > 1 or not in_order:
-        count, fewest = await _fewest(session, query, candidates, NARROW_ROWS)
-        if count < NARROW_ROWS:
-            return Driver(SELECTIVE, fewest.predicate)
-    return best if in_order else listing(query.resource_type)
+        counted = await _count_rows(session, query, candidates, NARROW_ROWS)
+        others = tuple(one.driver.predicate for one in counted)
+        if counted[0].rows < NARROW_ROWS:
+            return Driver(SELECTIVE, counted[0].driver.predicate, others)
+        sparse = [one.driver for one in counted if one.driver in in_order]
+        if sparse:
+            return replace(sparse[0], others=others)
+    return in_order[0] if in_order else listing(query.resource_type)
 
 
 async def narrow_driver(session: Session, query: q.Query) -> Driver | None:
@@ -102,10 +108,10 @@ async def counting_driver(session: Session, query: q.Query) -> Driver:
     if best.rank == SELECTIVE or len(candidates) == 1:
         return best
     for limit in COUNTED_ROWS:
-        count, best = await _fewest(session, query, candidates, limit)
-        if count < limit:
+        counted = await _count_rows(session, query, candidates, limit)
+        if counted[0].rows < limit:
             break
-    return best
+    return replace(counted[0].driver, others=tuple(one.driver.predicate for one in counted))
 
 
 def scattered(driver: Driver, resource_type: str) -> bool:
@@ -150,18 +156,43 @@ _WALKED = (q.NumberIn, q.TextIn, q.NumberRange, q.TextPrefix, q.CompositeMatch)
 
 @cache
 def _references_to_patients(resource_type: str) -> frozenset[int]:
+    """Parameters whose values have few rows each. Those that may be to the directory are not: one practitioner has a
+    share of everything."""
     parameters = spec.search_parameters(resource_type.removeprefix(MARK)).values()
-    return frozenset(one.number for one in parameters if one.type == "reference" and "Patient" in one.targets)
+    return frozenset(
+        one.number
+        for one in parameters
+        if one.type == "reference" and "Patient" in one.targets and not DIRECTORY.intersection(one.targets)
+    )
 
 
-async def _fewest(session: Session, query: q.Query, candidates: Sequence[Driver], limit: int) -> tuple[int, Driver]:
-    """The candidate with the fewest rows, and how many, up to `limit`; of equals the narrower by its kind."""
+DIRECTORY = frozenset(("Organization", "Practitioner", "PractitionerRole", "HealthcareService"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    driver: Driver
+    rows: int
+    """Up to the limit of the count."""
+    reaches: int
+    """k of the last of the rows counted, newest first: where it is oldest, the rows are sparse."""
+
+
+async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Driver], limit: int) -> list[_Counted]:
+    """The candidates with their rows, the fewest first; of those that reach the limit the sparsest first."""
     statement = Statement(session.postgresql)
     counts = []
-    for candidate in candidates:
+    for place, candidate in enumerate(candidates):
         where = row_condition(candidate.predicate, statement, query.resource_type, "n")
-        rows = f"SELECT 1 FROM {candidate.table} n WHERE {where} LIMIT {limit}"
-        counts.append(f"(SELECT count(*) FROM ({rows}) counted)")
-    (row,) = await session.fetch(*statement.finished(f"SELECT {', '.join(counts)}"))
-    place = min(range(len(candidates)), key=lambda n: (row[n], candidates[n].rank))
-    return row[place], candidates[place]
+        newest, reaches = ("", str(UNKNOWN))
+        if isinstance(candidate.predicate, q.NumberIn) and len(candidate.predicate.values) == 1:
+            newest, reaches = " ORDER BY n.k DESC", f"coalesce(min(counted.k), {UNKNOWN})"
+        rows = f"SELECT n.k FROM {candidate.table} n WHERE {where}{newest} LIMIT {limit}"
+        counts.append(f"SELECT {place}, count(*), {reaches} FROM ({rows}) counted")
+    found = await session.fetch(*statement.finished(" UNION ALL ".join(counts)))
+    counted = [_Counted(candidates[place], rows, reaches) for place, rows, reaches in found]
+    return sorted(counted, key=lambda one: (one.rows, one.driver.rank, one.reaches))
+
+
+UNKNOWN = 2**62
+"""Where rows reach that do not come in the order of k: no sparser than any."""

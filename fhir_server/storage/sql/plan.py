@@ -95,7 +95,9 @@ class Plan:
         """
         where = row_condition(driver.predicate, self._statement, self.query.resource_type, "n")
         where += self._date_bounds() + bounds
+        places = {id(predicate): place for place, predicate in enumerate(self.driver.others)}
         others = [predicate for predicate in self.query.predicates if predicate is not (covered or driver.predicate)]
+        others.sort(key=lambda predicate: places.get(id(predicate), len(places)))
         join, outer, once = self._joined(driver, others)
         where += self._probes(others, outer)
         if isinstance(driver.predicate, q.InCompartment):
