@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from fhir_server.storage.base import HistoryPage, SearchPage, Store, StoredVersion, Transaction
-from fhir_server.storage.query import HistoryQuery, Query
+from fhir_server.storage.base import HistoryPage, Included, SearchPage, Store, StoredVersion, Transaction
+from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
 from fhir_server.storage.scope import Scope
 
 
@@ -24,6 +24,9 @@ class TransactionReads:
 
     async def search(self, scope: Scope, query: Query) -> SearchPage:
         return await self._transaction.search(query)
+
+    async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
+        return await self._transaction.included(query, matches)
 
     async def history(self, scope: Scope, query: HistoryQuery) -> HistoryPage:
         return await self._transaction.history(query)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.model.identity import rid, symbol
+from fhir_server.search.compartment import member_of
 from fhir_server.search.criteria import applies, target_types
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import NOTHING, Knowledge, Matching, any_of, unescape
@@ -85,20 +86,27 @@ def compile_query(
     `base_url` is the server's own, without a trailing slash: absolute references to it are local. `knowledge` holds
     what `search.knowledge` found the request to need.
     """
-    compiler = _Compiler(Matching(base_url, time_zone, knowledge, registry))
-    return Query(
-        request.resource_type,
-        tuple([compiler.predicate(one, request.resource_type) for one in request.criteria]),
-        tuple(
-            [
-                key
-                for rule in request.sort
-                if (key := sort_key(registry, request.resource_type, rule.code, descending=rule.descending))
-            ]
-        ),
-        default_count if request.count is None else min(request.count, max_count),
-        request.total != "none" or request.count == 0,
+    (query,) = compile_queries(
+        request, Matching(base_url, time_zone, knowledge, registry), default_count=default_count, max_count=max_count
     )
+    return query
+
+
+def compile_queries(
+    request: SearchRequest, matching: Matching, *, default_count: int, max_count: int
+) -> tuple[Query, ...]:
+    """The queries, one for each type searched, that answer `request` together."""
+    count = default_count if request.count is None else min(request.count, max_count)
+    total = request.total != "none" or request.count == 0
+    return tuple([_query(request, one, matching, count, total) for one in request.types])
+
+
+def _query(request: SearchRequest, resource_type: str, matching: Matching, count: int, total: bool) -> Query:
+    compiler, registry = _Compiler(matching), matching.registry
+    within = () if request.compartment is None else (member_of(registry, request.compartment, resource_type),)
+    criteria = tuple([compiler.predicate(one, resource_type) for one in request.criteria])
+    keys = [sort_key(registry, resource_type, rule.code, descending=rule.descending) for rule in request.sort]
+    return Query(resource_type, (*within, *criteria), tuple([key for key in keys if key]), count, total)
 
 
 class _Compiler:

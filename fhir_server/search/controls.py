@@ -1,6 +1,6 @@
 """Parameters about the result, not about which resources match (R4 search.html#return).
 
-Each reader takes the registry, the resource type, what earlier parameters set, and the value as sent.
+Each reader takes the registry, the types searched, what earlier parameters set, and the value as sent.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ class Honoured:
     issue: str = "not-supported"
 
 
-Reader = Callable[[Registry, str, Mapping[str, Any], str], Honoured]
+Types = tuple[str, ...]
+Reader = Callable[[Registry, Types, Mapping[str, Any], str], Honoured]
 
 
-def _count(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _count(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
     if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise InvalidSearch(f"_count takes a whole number from 0, got {value[:100]!r}.")
     return Honoured(value, {"count": int(value)})
 
 
 def _one_of(name: str, field_name: str, allowed: tuple[str, ...]) -> Reader:
-    def read(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+    def read(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
         if value not in allowed:
             raise InvalidSearch(f"{name} takes {', '.join(allowed[:-1])} or {allowed[-1]}, got {value[:100]!r}.")
         return Honoured(value, {field_name: value})
@@ -53,7 +54,7 @@ def _one_of(name: str, field_name: str, allowed: tuple[str, ...]) -> Reader:
     return read
 
 
-def _summary(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _summary(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
     if value not in ("true", "false", "text", "data", "count"):
         raise InvalidSearch(f"_summary takes true, text, data, count or false, got {value[:100]!r}.")
     if value == "count":
@@ -61,19 +62,19 @@ def _summary(registry: Registry, resource_type: str, so_far: Mapping[str, Any], 
     return Honoured(value, {"summary": "" if value == "false" else value})
 
 
-def _elements(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _elements(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
     names = [name.strip() for name in value.split(",") if name.strip()]
-    known = {name.removesuffix("[x]") for name in spec.structure(resource_type).children[resource_type]}
+    known = {name.removesuffix("[x]") for one in types for name in spec.structure(one).children[one]}
     unknown = [name for name in names if name.partition(".")[0] not in known]
     wanted = [name for name in dict.fromkeys(names) if name.partition(".")[0] in known]
-    reasons = tuple(f"{resource_type} has no element {name[:100]!r}." for name in unknown[:10])
+    reasons = tuple(f"{_named(types)} has no element {name[:100]!r}." for name in unknown[:10])
     changes = {"elements": (*so_far.get("elements", ()), *wanted)} if wanted else {}
     if not names:
         reasons = ("'_elements' has no value.",)
     return Honoured(",".join(wanted), changes, reasons, "invalid")
 
 
-def _sort(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+def _sort(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
     rules: list[SortRule] = list(so_far.get("sort", ()))
     known = {rule.code for rule in rules}
     honoured, ignored = [], []
@@ -81,19 +82,19 @@ def _sort(registry: Registry, resource_type: str, so_far: Mapping[str, Any], val
         code = rule.removeprefix("-")
         if code in known:
             continue  # what is in order by it already stays as it is
-        if is_sortable(registry, resource_type, code):
+        if is_sortable(registry, types, code):
             if len(rules) == MOST_SORT_KEYS:
                 raise too_costly(f"_sort takes at most {MOST_SORT_KEYS} different keys.")
             known.add(code)
             rules.append(SortRule(code, rule.startswith("-")))
             honoured.append(rule)
         else:
-            ignored.append(f"{resource_type} cannot be sorted by {code[:100]!r} on this server.")
+            ignored.append(f"{_named(types)} cannot be sorted by {code[:100]!r} on this server.")
     return Honoured(",".join(honoured), {"sort": tuple(rules)}, tuple(ignored))
 
 
 def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
-    def read(registry: Registry, resource_type: str, so_far: Mapping[str, Any], value: str) -> Honoured:
+    def read(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
         includes: tuple[Include, ...] = so_far.get("includes", ())
         if len(includes) == MOST_INCLUDES:
             raise too_costly(f"A search takes at most {MOST_INCLUDES} includes.")
@@ -101,7 +102,7 @@ def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
         code, _, target = rest.partition(":")
         if value == "*":
             source, code = "*", "*"
-        reason = _unusable(registry, resource_type, source, code, target, reverse=reverse, iterate=iterate)
+        reason = _unusable(registry, types, source, code, target, reverse=reverse, iterate=iterate)
         if reason:
             return Honoured("", ignored=(f"{value[:100]!r} cannot be included: {reason}",), issue="invalid")
         return Honoured(value, {"includes": (*includes, Include(source, code, target, reverse, iterate))})
@@ -110,7 +111,7 @@ def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
 
 
 def _unusable(
-    registry: Registry, resource_type: str, source: str, code: str, target: str, *, reverse: bool, iterate: bool
+    registry: Registry, types: Types, source: str, code: str, target: str, *, reverse: bool, iterate: bool
 ) -> str:
     """Why an include cannot be followed; "" when it can."""
     if target and target not in spec.RESOURCE_TYPES:
@@ -119,17 +120,24 @@ def _unusable(
         return "" if code == "*" else "write *, [type]:[search parameter] or [type]:[search parameter]:[target type]."
     if source not in spec.RESOURCE_TYPES:
         return f"{source[:100]!r} is not a resource type; write [type]:[search parameter]."
-    if not reverse and not iterate and source != resource_type:
-        return f"a search of {resource_type} finds no {source}; with :iterate those that are included count too."
+    if not reverse and not iterate and source not in types:
+        return f"{_named(types)} finds no {source}; with :iterate those that are included count too."
     if code == "*":
         return ""
     definition = registry.definitions(source).get(code)
     if definition is None or definition.search_type != "reference":
         return f"{source} has no reference parameter {code[:100]!r}."
-    wanted = resource_type if reverse and not iterate else target
-    if wanted and wanted not in target_types(definition):
-        return f"{code!r} of {source} does not refer to {wanted}."
+    known = target_types(definition)
+    if target and target not in known:
+        return f"{code!r} of {source} does not refer to {target}."
+    if reverse and not iterate and not any(one in known and target in ("", one) for one in types):
+        return f"{code!r} of {source} does not refer to what is searched ({_named(types)})."
     return ""
+
+
+def _named(types: Types) -> str:
+    """The types searched, for a message."""
+    return types[0] if len(types) == 1 else f"a search of {len(types)} types"
 
 
 _INCLUDES: dict[str, Reader] = {

@@ -1,4 +1,4 @@
-"""Cursors: where the next page starts, encrypted because sort values are patient data.
+"""Cursors: where a page starts, encrypted because sort values are patient data.
 
 A cursor belongs to one query and one kind of answer (search, history): it opens for no other.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -22,26 +21,33 @@ CURSOR_PARAMETER = "_cursor"
 """The parameter of page links that carries the cursor, beside the parameters of the search."""
 
 _NONCE_BYTES = 12
-_VERSION = b"1"
+_VERSION = b"2"
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """`snapshot` is the seq the first page saw; `after` are the sort values of the last entry, its seq last."""
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page starts, in the snapshot of the first."""
 
     snapshot: int
-    after: tuple[int | str | None, ...]
+    """The seq the first page saw."""
+    after: tuple[int | str | None, ...] | None
+    """The sort values of the entry before the page, its seq last; None for the first page."""
+    backward: bool = False
+    """The page ends before `after` instead of starting behind it."""
+    total: int | None = None
+    """The total that the first page counted."""
+    included: tuple[int, int] | None = None
+    """The page goes on with what its matches include, behind this place; the matches were sent before."""
 
 
 def query_hash(request: SearchRequest) -> int:
-    """Identity of what is searched: the type and the honoured parameters."""
-    return hash64(repr((request.resource_type, request.used)).encode())
+    """Identity of what is searched: the types, the compartment and the honoured parameters."""
+    return hash64(repr((request.types, request.compartment, request.used)).encode())
 
 
 def encode(key: bytes, cursor: Cursor, *, kind: str, query: int) -> str:
     """`cursor` as URL-safe text. `key` has 32 bytes; `query` is the hash of the query it continues."""
     nonce = os.urandom(_NONCE_BYTES)
-    plain = msgspec.msgpack.encode((cursor.snapshot, cursor.after))
+    plain = msgspec.msgpack.encode(cursor)
     return urlsafe_b64encode(nonce + _cipher(key).encrypt(nonce, plain, _belonging(kind, query))).rstrip(b"=").decode()
 
 
@@ -55,8 +61,7 @@ def decode(key: bytes, text: str, *, kind: str, query: int) -> Cursor:
             "The page link is not one this server made for these parameters. Start again with the first page.",
             code="invalid",
         ) from None
-    snapshot, after = msgspec.msgpack.decode(plain, type=tuple[int, tuple[int | str | None, ...]])
-    return Cursor(snapshot, after)
+    return msgspec.msgpack.decode(plain, type=Cursor)
 
 
 @lru_cache(maxsize=8)

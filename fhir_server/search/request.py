@@ -92,9 +92,10 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search of one resource type."""
+    """A search of one resource type, or of several."""
 
     resource_type: str
+    """"" when several types are searched."""
     criteria: tuple[Condition, ...] = ()
     """All must hold."""
     sort: tuple[SortRule, ...] = ()
@@ -114,3 +115,11 @@ class SearchRequest:
     used: tuple[tuple[str, str], ...] = ()
     """The parameters that were honoured, as sent, in their order: the self link (R4 search.html#conformance)."""
     ignored: tuple[Ignored, ...] = ()
+    several: tuple[str, ...] = ()
+    """The types searched when they are several."""
+    compartment: tuple[str, str] | None = None
+    """Only resources in the compartment of this resource: its type and id (R4 compartmentdefinition.html)."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return self.several or (self.resource_type,)

@@ -22,8 +22,16 @@ _KINDS = {
 }
 
 
-def is_sortable(registry: Registry, resource_type: str, code: str) -> bool:
-    return len(code) <= LONGEST_CACHED and sort_key(registry, resource_type, code, descending=False) is not None
+def is_sortable(registry: Registry, types: tuple[str, ...], code: str) -> bool:
+    """All the types have this order, of values that compare with each other."""
+    if len(code) > LONGEST_CACHED:
+        return False
+    keys = [sort_key(registry, one, code, descending=False) for one in types]
+    return None not in keys and len({_ORDER.get(key.kind, key.kind) for key in keys if key}) == 1
+
+
+_ORDER = {"primary_date": "number"}
+"""The primary date is a date like others."""
 
 
 @lru_cache(maxsize=4096)

@@ -5,11 +5,11 @@ Two full implementations share `storage/sql`: `storage/sqlite` and `storage/post
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from fhir_server.storage.query import HistoryQuery, Query
+from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import Scope
 
@@ -73,6 +73,19 @@ class SearchPage:
     total: int | None = None
     next_after: tuple[int | str | None, ...] | None = None
     """`Query.after` of the next page; None when this is the last."""
+    previous_after: tuple[int | str | None, ...] | None = None
+    """`Query.after` of the previous page, to be read backward; None when this is the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """What the matches of a page include, each once, none of them a match; level by level, newest first."""
+
+    resources: list[StoredVersion]
+    next_after: tuple[int, int] | None = None
+    """`IncludeQuery.after` of the rest; None when this is all."""
+    cut: bool = False
+    """Includes were not followed to their end: there are too many levels, or too many resources in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,8 @@ class Transaction(Protocol):
         """Matches as of this point of the transaction."""
         ...
 
+    async def included(self, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included: ...
+
     async def put(self, draft: Draft) -> StoredVersion:
         """Write the next version; method is create when the id is new or deleted, else update."""
         ...
@@ -164,6 +179,11 @@ class Store(Protocol):
         ...
 
     async def search(self, scope: Scope, query: Query) -> SearchPage: ...
+
+    async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
+        """What `matches` include of what the scope shows."""
+        ...
+
     async def history(self, scope: Scope, query: HistoryQuery) -> HistoryPage: ...
 
     async def counts(self, scope: Scope) -> dict[str, int]:

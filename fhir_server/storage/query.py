@@ -255,8 +255,42 @@ class Query:
     """The seq the search sees; None: now."""
     after: tuple[int | str | None, ...] | None = None
     """Sort values of the last entry of the previous page, its seq last."""
+    backward: bool = False
+    """The page is the one that ends before the entry with the values `after`."""
     bodies: bool = True
     """False: matches come without their bodies (which versions there are, not what is in them)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Resources that are added for a reference between them and one already found (R4 search.html#include)."""
+
+    source_type: str
+    """The type that refers."""
+    ps: tuple[int, ...]
+    """Row parameters of its references by id."""
+    canonicals: tuple[int, ...] = ()
+    """Row parameters of its references by url."""
+    urls: tuple[int, ...] = ()
+    """Row parameters of the targets' own urls, to which `canonicals` refer."""
+    target_types: tuple[str, ...] = ()
+    """Only references to these types; () for any."""
+    reverse: bool = False
+    """Those that refer are added; otherwise those referred to."""
+    iterate: bool = False
+    """Followed from what was added too, not from the matches alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncludeQuery:
+    """What is to be added to the matches of one page, as of the page's snapshot."""
+
+    inclusions: tuple[Inclusion, ...]
+    snapshot: int
+    count: int
+    """Most resources of one answer."""
+    after: tuple[int, int] | None = None
+    """(level, seq) of the last resource of the previous answer."""
 
 
 @dataclass(frozen=True, slots=True)

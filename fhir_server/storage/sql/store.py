@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
-from fhir_server.storage.base import HistoryPage, Inconsistency, SearchPage, StoredVersion, Transaction
+from fhir_server.storage.base import HistoryPage, Included, Inconsistency, SearchPage, StoredVersion, Transaction
 from fhir_server.storage.codes import FIRST_CONTAINED_TYPE
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.storage.sql import check, purge, reads
+from fhir_server.storage.sql import check, include, purge, reads
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sql.writer import GroupWriter
@@ -56,6 +56,9 @@ class SqlStore:
 
     async def search(self, scope: Scope, query: q.Query) -> SearchPage:
         return await reads.search(self.session, scope, query)
+
+    async def included(self, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
+        return await include.included(self.session, scope, query, matches)
 
     async def history(self, scope: Scope, query: q.HistoryQuery) -> HistoryPage:
         return await reads.history(self.session, scope, query)

@@ -15,11 +15,11 @@ from fhir_server.errors import Conflict, Forbidden
 from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
-from fhir_server.storage.base import Blob, Draft, HistoryPage, PurgeCounts, SearchPage, StoredVersion
+from fhir_server.storage.base import Blob, Draft, HistoryPage, Included, PurgeCounts, SearchPage, StoredVersion
 from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.rows import Contained, IndexRows
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.storage.sql import purge, reads
+from fhir_server.storage.sql import include, purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, WITHOUT_BODY
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
@@ -194,6 +194,10 @@ class SqlTransaction:
     async def search(self, query: q.Query) -> SearchPage:
         await self._send_for_reading()
         return await reads.search(self.connection, self._scope, query)
+
+    async def included(self, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
+        await self._send_for_reading()
+        return await include.included(self.connection, self._scope, query, matches)
 
     async def put(self, draft: Draft) -> StoredVersion:
         key = rid(draft.resource_type, draft.logical_id)
