@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     )
     default_count: int = Field(20, ge=1, description="Page size when a search gives no _count.")
     max_count: int = Field(1000, ge=1, description="Largest _count; larger ones are lowered to it.")
+    max_includes: int = Field(
+        1000, ge=1, description="Most included resources on one page of a search; the rest follow on the next."
+    )
     max_body_bytes: int = Field(50_000_000, ge=1024, description="Largest request body.")
     max_bundle_entries: int = Field(5000, ge=1, description="Most entries of a batch or transaction.")
     max_json_depth: int = Field(100, ge=10, le=200, description="Deepest nesting of a JSON body.")

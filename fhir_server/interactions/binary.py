@@ -25,7 +25,7 @@ _ACTIVE = (
 
 def binary_answer(server: Server, request: Request, version: StoredVersion, headers: dict[str, str]) -> Response:
     """The content, or the resource when the client asked for FHIR JSON."""
-    if _wants_resource(request):
+    if wants_resource(request):
         if version.blob is None:
             return Response(200, version.body or b"", headers)
         return Response(200, _with_data(server, request, version), headers)
@@ -46,7 +46,7 @@ def binary_answer(server: Server, request: Request, version: StoredVersion, head
     return Response(200, b64decode(resource.get("data", "")), headers, media_type)
 
 
-def _wants_resource(request: Request) -> bool:
+def wants_resource(request: Request) -> bool:
     if request.in_bundle:
         return True
     for name, value in request.query:

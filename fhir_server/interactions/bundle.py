@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -56,11 +57,23 @@ def links(
 
     `current` and `following` are the cursors of this page (None: the first) and the one behind it.
     """
+    return search_links(request, path, parameters, {} if following is None else {"next": following}, current)
+
+
+def search_links(
+    request: Request,
+    path: str,
+    parameters: Parameters,
+    cursors: Mapping[str, str | None],
+    current: str | None = None,
+) -> list[dict[str, str]]:
+    """self, and for each relation of `cursors` the page of its cursor; None is the page without one."""
     url = f"{request.base_url}/{path}" if path else request.base_url
     if parameters:
         url = f"{url}?{urlencode(parameters, safe='|,:/$')}"
     paged = f"{url}{'&' if parameters else '?'}{CURSOR_PARAMETER}="
     found = [{"relation": "self", "url": url if current is None else paged + quote(current)}]
-    if following is not None:
-        found.append({"relation": "next", "url": paged + following})
+    found += [
+        {"relation": relation, "url": url if cursor is None else paged + cursor} for relation, cursor in cursors.items()
+    ]
     return found

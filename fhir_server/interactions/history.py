@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fhir_server import spec
 from fhir_server.errors import InvalidSearch, ResourceNotFound
 from fhir_server.interactions.answer import version_headers
 from fhir_server.interactions.binary import complete_body
 from fhir_server.interactions.bundle import bundle, entry, links
 from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.subset import PARAMETERS, Subset, read_subset
 from fhir_server.model.dates import period_of
 from fhir_server.model.identity import hash64
 from fhir_server.model.instant import format_instant, parse_instant
@@ -35,7 +37,8 @@ async def history(
     following = None
     if page.next_before is not None:
         following = encode(key, Cursor(page.snapshot, (page.next_before,)), kind=KIND, query=identity)
-    entries = [await _entry(server, request, version) for version in page.versions]
+    subset = read_subset(server, request, (resource_type,) if resource_type else tuple(spec.RESOURCE_TYPES))
+    entries = [await _entry(server, request, version, subset) for version in page.versions]
     found = links(request, path, kept, following, cursor)
     return Response(200, bundle("history", entries, total=page.total, links=found))
 
@@ -51,11 +54,18 @@ def _query(
 ) -> tuple[HistoryQuery, tuple[tuple[str, str], ...], str | None]:
     """The query, the parameters honoured and the cursor. Unknown parameters are refused: they would not narrow it."""
     values: dict[str, str] = {}
+    parts: list[tuple[str, str]] = []
     for name, value in request.query:
         if name in ("_format", "_pretty"):
             continue
+        if name in PARAMETERS:
+            parts.append((name, value))
+            continue
         if name not in ("_since", "_at", "_count", CURSOR_PARAMETER):
-            raise InvalidSearch(f"History has the parameters _since, _at and _count, not {name}.", code="not-supported")
+            raise InvalidSearch(
+                f"History has the parameters _since, _at, _count, _summary and _elements, not {name}.",
+                code="not-supported",
+            )
         if name in values:
             raise InvalidSearch(f"The parameter {name} may stand only once.")
         values[name] = value
@@ -65,7 +75,7 @@ def _query(
     since = _moment("_since", values["_since"], zone)[0] if "_since" in values else None
     at = _moment("_at", values["_at"], zone) if "_at" in values else (None, None)
     query = HistoryQuery(resource_type, logical_id, since, at[0], at[1], count)
-    return query, tuple(values.items()), cursor
+    return query, (*values.items(), *parts), cursor
 
 
 def _moment(name: str, text: str, time_zone: str) -> tuple[int, int]:
@@ -88,6 +98,7 @@ def _count(server: Server, text: str | None) -> int:
 
 
 def _continued(query: HistoryQuery, at: Cursor) -> HistoryQuery:
+    assert at.after is not None
     before = at.after[0]
     assert isinstance(before, int)
     return HistoryQuery(
@@ -96,13 +107,14 @@ def _continued(query: HistoryQuery, at: Cursor) -> HistoryQuery:
     )  # fmt: skip
 
 
-async def _entry(server: Server, request: Request, version: StoredVersion) -> bytes:
+async def _entry(server: Server, request: Request, version: StoredVersion, subset: Subset) -> bytes:
     verb, status = VERBS[version.method]
     url = f"{version.resource_type}/{version.logical_id}"
     headers = version_headers(version)
+    body = await complete_body(server, request, version) if version.body is not None else None
     return entry(
         full_url=f"{request.base_url}/{url}",
-        resource=await complete_body(server, request, version) if version.body is not None else None,
+        resource=subset.of(body) if body is not None else None,
         request={"method": verb, "url": version.resource_type if verb == "POST" else url},
         response={"status": status, "etag": headers["ETag"], "lastModified": _last_modified(version)},
     )

@@ -17,7 +17,7 @@ from fhir_server.interactions.history import history
 from fhir_server.interactions.logical_id import check_id
 from fhir_server.interactions.patch import conditional_patch, patch
 from fhir_server.interactions.read import read
-from fhir_server.interactions.search import search
+from fhir_server.interactions.search import EVERY_TYPE, search, search_compartment, search_system
 from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import conditional_update, update
 from fhir_server.interactions.vread import vread
@@ -51,14 +51,15 @@ def _refuse(request: Request, allowed: str) -> FhirError:
 
 async def _system(server: Server, request: Request, parts: list[str]) -> Response:
     if not parts:
+        if request.method == "GET":
+            return await search_system(server, request)
         if request.method != "POST":
-            if request.method == "GET":
-                raise MethodNotAllowed(
-                    "A search over all types is not supported: search one type, such as [base]/Patient?...",
-                    headers={"Allow": "POST"},
-                )
-            raise _refuse(request, "POST")
+            raise _refuse(request, "GET, HEAD, POST")
         return await _bundle(server, request)
+    if parts == ["_search"]:
+        if request.method != "POST":
+            raise _refuse(request, "POST")
+        return await search_system(server, request)
     if request.method != "GET":
         raise _refuse(request, "GET, HEAD")
     if parts == ["metadata"]:
@@ -139,9 +140,24 @@ async def _instance(server: Server, request: Request, resource_type: str, rest: 
             return await vread(server, request, resource_type, check_id(logical_id), version_id)
         case [_, "_history"] | [_, "_history", _]:
             raise _refuse(request, "GET, HEAD")
-    raise ResourceNotFound(
-        "There is nothing at this address; compartment searches are not supported yet.", code="not-supported"
-    )
+        case [logical_id, *inner]:
+            return await _compartment(server, request, (resource_type, check_id(logical_id)), inner)
+    raise _nothing_here()
+
+
+async def _compartment(server: Server, request: Request, owner: tuple[str, str], rest: list[str]) -> Response:
+    """[compartment]/[id]/[type], [type]/_search, * for every type, or _search alone (R4 http.html#vsearch)."""
+    posted = rest[-1] == "_search"
+    inner = rest[:-1] if posted else rest
+    if len(inner) > 1 or (inner and inner[0] != EVERY_TYPE and inner[0] not in spec.RESOURCE_TYPES):
+        raise _nothing_here()
+    if request.method != ("POST" if posted else "GET"):
+        raise _refuse(request, "POST" if posted else "GET, HEAD")
+    return await search_compartment(server, request, *owner, inner[0] if inner else EVERY_TYPE)
+
+
+def _nothing_here() -> ResourceNotFound:
+    return ResourceNotFound("There is nothing at this address: see R4 http.html#summary.", code="not-supported")
 
 
 async def _one(server: Server, request: Request, resource_type: str, logical_id: str) -> Response:

@@ -1,79 +1,140 @@
-"""search of a type (R4 http.html#search, search.html): a page of matches from stored bytes."""
+"""search of a type, of a compartment and of all types (R4 http.html#search, search.html): a page from stored bytes."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from fhir_server.errors import Issue, operation_outcome
-from fhir_server.interactions.binary import complete_body
-from fhir_server.interactions.bundle import bundle, entry, links
+from fhir_server import spec
+from fhir_server.errors import InvalidSearch, ResourceNotFound
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.prefer import preference
-from fhir_server.model.json import encode as encode_json
-from fhir_server.search.compile import compile_query
+from fhir_server.interactions.searchset import KIND, Found, searchset
+from fhir_server.search.compartment import COMPARTMENTS, compartment_types
+from fhir_server.search.compile import compile_queries
+from fhir_server.search.include import inclusions
 from fhir_server.search.knowledge import gather
-from fhir_server.search.page import CURSOR_PARAMETER, Cursor, decode, encode, query_hash
-from fhir_server.search.parse import parse_search
-from fhir_server.search.request import Ignored, SearchRequest
-from fhir_server.storage.base import SearchPage
+from fhir_server.search.matching import Matching
+from fhir_server.search.page import CURSOR_PARAMETER, Cursor, decode, query_hash
+from fhir_server.search.parse import parse_types, type_names
+from fhir_server.search.request import SearchRequest
+from fhir_server.storage.base import Included, SearchPage
+from fhir_server.storage.query import IncludeQuery, Query
 
-KIND = "search"
+EVERY_TYPE = "*"
+"""In the URL of a compartment: whatever type its resources have."""
+NOTHING_INCLUDED = Included([])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the URL of a search says."""
+
+    path: str
+    types: tuple[str, ...]
+    compartment: tuple[str, str] | None = None
 
 
 async def search(server: Server, request: Request, resource_type: str) -> Response:
-    """A searchset: matches in the order asked for, an outcome entry naming what was ignored, self and next links."""
+    """A searchset of one type."""
+    return await _search(server, request, Place(resource_type, (resource_type,)))
+
+
+async def search_system(server: Server, request: Request) -> Response:
+    """A searchset of all types, or of those that `_type` names (R4 search.html#type)."""
+    return await _search(server, request, Place("", _named_types(request, tuple(sorted(spec.RESOURCE_TYPES)))))
+
+
+async def search_compartment(
+    server: Server, request: Request, name: str, logical_id: str, resource_type: str
+) -> Response:
+    """A searchset of what is in the compartment of `name/logical_id`: of one type, or of all (R4 http.html#vsearch)."""
+    if name not in COMPARTMENTS:
+        raise ResourceNotFound(
+            f"There are no compartments of {name}: R4 defines those of {', '.join(COMPARTMENTS)}.", code="not-supported"
+        )
+    path = f"{name}/{logical_id}/{resource_type}"
+    within = compartment_types(name)
+    if resource_type == EVERY_TYPE:
+        types = tuple(one for one in _named_types(request, within) if one in within)
+    else:
+        types = (resource_type,) if resource_type in within else ()
+    if not types:
+        raise ResourceNotFound(
+            f"By R4's definition nothing of this type is in the compartment of a {name}: search the type itself.",
+            code="not-supported",
+        )
+    return await _search(server, request, Place(path, types, (name, logical_id)))
+
+
+def _named_types(request: Request, types: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the types that every `_type` names."""
+    for name, value in request.query:
+        if name == "_type" and (wanted := type_names(value)):
+            types = tuple(one for one in types if one in wanted)
+            if not types:
+                raise InvalidSearch("'_type' leaves no type to be searched.")
+    return types
+
+
+async def _search(server: Server, request: Request, place: Place) -> Response:
+    """Matches in the order asked for, what they include, an outcome entry naming what was ignored, and links."""
     settings = server.settings
-    cursor = None
+    text = None
     pairs = []
     for name, value in request.query:
         if name == CURSOR_PARAMETER:
-            cursor = value
+            text = value
         else:
             pairs.append((name, value))
     handling = preference(request, "handling")
     strict = handling == "strict" or (settings.strict_search and handling != "lenient")
     registry = server.registry
-    wanted = parse_search(resource_type, pairs, strict=strict, registry=registry)
-    query = compile_query(
+    wanted = parse_types(place.types, pairs, strict=strict, compartment=place.compartment, registry=registry)
+    knowledge = await gather(wanted, lambda *key: server.store.read(request.scope, *key))
+    queries = compile_queries(
         wanted,
-        base_url=request.base_url,
-        time_zone=settings.time_zone,
+        Matching(request.base_url, settings.time_zone, knowledge, registry),
         default_count=settings.default_count,
         max_count=settings.max_count,
-        knowledge=await gather(wanted, lambda *key: server.store.read(request.scope, *key)),
-        registry=registry,
     )
-    if cursor is not None:
-        at = decode(await server.store.secret("cursor"), cursor, kind=KIND, query=query_hash(wanted))
-        query = replace(query, snapshot=at.snapshot, after=at.after)
-    page = await server.store.search(request.scope, query)
-    return Response(200, await _searchset(server, request, wanted, page, cursor))
+    at = None
+    if text is not None:
+        at = decode(await server.store.secret("cursor"), text, kind=KIND, query=query_hash(wanted))
+        queries = tuple([_continued(query, at) for query in queries])
+    page = await _page(server, request, queries)
+    included = await _included(server, request, wanted, page, at)
+    found = Found(wanted, page, included, text, at)
+    return Response(200, await searchset(server, request, place.path, found))
 
 
-async def _searchset(
-    server: Server, request: Request, wanted: SearchRequest, page: SearchPage, cursor: str | None
-) -> bytes:
-    following = None
-    if page.next_after is not None:
-        key = await server.store.secret("cursor")
-        following = encode(key, Cursor(page.snapshot, page.next_after), kind=KIND, query=query_hash(wanted))
-    prefix = f"{request.base_url}/{wanted.resource_type}/"
-    entries = [
-        entry(
-            full_url=prefix + match.logical_id,
-            resource=match.body if match.blob is None else await complete_body(server, request, match),
-            search_mode="match",
-        )
-        for match in page.matches
-    ]
-    if wanted.ignored:
-        entries.append(entry(resource=encode_json(_outcome(wanted.ignored)), search_mode="outcome"))
-    found = links(request, wanted.resource_type, wanted.used, following, cursor)
-    return bundle("searchset", entries, total=page.total, links=found)
-
-
-def _outcome(ignored: tuple[Ignored, ...]) -> dict[str, object]:
-    """R4 search.html#errors: what the search went without is named."""
-    return operation_outcome(
-        [Issue("not-supported", f"{one.name} was ignored: {one.reason}", severity="warning") for one in ignored]
+def _continued(query: Query, at: Cursor) -> Query:
+    """The page of the cursor: the first page has counted, and the matches of a rest of includes were sent before."""
+    return replace(
+        query,
+        snapshot=at.snapshot,
+        after=at.after,
+        backward=at.backward,
+        total=query.total and at.total is None,
+        bodies=at.included is None,
     )
+
+
+async def _page(server: Server, request: Request, queries: Sequence[Query]) -> SearchPage:
+    if len(queries) == 1:
+        return await server.store.search(request.scope, queries[0])
+    return await server.store.search_all(request.scope, queries)
+
+
+async def _included(
+    server: Server, request: Request, wanted: SearchRequest, page: SearchPage, at: Cursor | None
+) -> Included:
+    if not wanted.includes or not page.matches:
+        return NOTHING_INCLUDED
+    query = IncludeQuery(
+        inclusions(server.registry, wanted),
+        page.snapshot,
+        server.settings.max_includes,
+        at.included if at is not None else None,
+    )
+    return await server.store.included(request.scope, query, page.matches)

@@ -57,15 +57,21 @@ class Subset:
 WHOLE = Subset()
 
 
-def read_subset(server: Server, request: Request, resource_type: str) -> Subset:
-    """What `_summary` and `_elements` ask for of one resource. Raises InvalidSearch for what they do not take."""
+def read_subset(server: Server, request: Request, types: tuple[str, ...]) -> Subset:
+    """What `_summary` and `_elements` ask for of resources of `types`, outside of a search.
+
+    Raises InvalidSearch for what they do not take: there is no outcome to name it in.
+    """
     changes: dict[str, Any] = {}
     for name, value in request.query:
         if name not in PARAMETERS:
             continue
         if name == "_summary" and value == "count":
             raise InvalidSearch("_summary=count is for searches only: leave it out.")
-        changes |= CONTROLS[name](server.registry, (resource_type,), changes, value).changes
+        honoured = CONTROLS[name](server.registry, types, changes, value)
+        if honoured.ignored:
+            raise InvalidSearch(honoured.ignored[0])
+        changes |= honoured.changes
     return Subset(**changes)
 
 
@@ -78,9 +84,8 @@ def _keys(resource_type: str, names: Sequence[str]) -> frozenset[str]:
     """The JSON keys of the elements named; a name with dots stands for its element at the root."""
     roots = {name.partition(".")[0] for name in names}
     children = spec.structure(resource_type).children[resource_type]
-    return frozenset(
-        key for name, element in children.items() if name.removesuffix("[x]") in roots for key in _json_keys(name, element)
-    )
+    named = [(name, element) for name, element in children.items() if name.removesuffix("[x]") in roots]
+    return frozenset(key for name, element in named for key in _json_keys(name, element))
 
 
 @lru_cache(maxsize=256)
@@ -97,7 +102,7 @@ def _json_keys(name: str, element: spec.Element) -> list[str]:
 
 
 def _summarised(value: dict[str, Any], path: str) -> dict[str, Any]:
-    """The elements that R4 marks as part of the summary, all the way down, and those that must or must not be missed."""
+    """The elements of the summary, all the way down, and those without which the rest is invalid or misread."""
     below = _summary(path)
     found = {}
     for key, content in value.items():
@@ -106,10 +111,9 @@ def _summarised(value: dict[str, Any], path: str) -> dict[str, Any]:
             if key == "resourceType":
                 found[key] = content
             continue
-        if inner and not key.startswith("_"):
-            content = _each(content, inner)
-        if content not in ({}, []):
-            found[key] = content
+        part = _each(content, inner) if inner and not key.startswith("_") else content
+        if part not in ({}, []):
+            found[key] = part
     return found
 
 

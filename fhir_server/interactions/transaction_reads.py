@@ -25,6 +25,9 @@ class TransactionReads:
     async def search(self, scope: Scope, query: Query) -> SearchPage:
         return await self._transaction.search(query)
 
+    async def search_all(self, scope: Scope, queries: Sequence[Query]) -> SearchPage:
+        return await self._transaction.search_all(queries)
+
     async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         return await self._transaction.included(query, matches)
 

@@ -16,7 +16,7 @@ async def vread(server: Server, request: Request, resource_type: str, logical_id
         gone = ResourceGone(f"Version {version_id} of {resource_type}/{logical_id} is its deletion.")
         gone.headers = version_headers(found)
         raise gone
-    return version_answer(server, request, found)
+    return await version_answer(server, request, found)
 
 
 def version_number(version_id: str) -> int:

@@ -142,6 +142,7 @@ async def _start(call: OperationRequest) -> Position:
 async def _opened(call: OperationRequest, text: str) -> Position:
     key = await call.server.store.secret(CURSOR_KEY)
     cursor = page.decode(key, text, kind=CURSOR_KIND, query=_identity(call))
+    assert cursor.after is not None
     resource_type, skip, *after = cursor.after
     assert not isinstance(resource_type, int)
     assert isinstance(skip, int)

@@ -104,7 +104,7 @@ def _include(name: str, *, reverse: bool, iterate: bool) -> Reader:
             source, code = "*", "*"
         reason = _unusable(registry, types, source, code, target, reverse=reverse, iterate=iterate)
         if reason:
-            return Honoured("", ignored=(f"{value[:100]!r} cannot be included: {reason}",), issue="invalid")
+            raise InvalidSearch(f"{name}={value[:100]} cannot be followed: {reason}")
         return Honoured(value, {"includes": (*includes, Include(source, code, target, reverse, iterate))})
 
     return read

@@ -43,9 +43,9 @@ def _sources(include: Include, types: tuple[str, ...]) -> Iterable[str]:
 def _parameters(registry: Registry, include: Include, source: str) -> Iterator[Definition]:
     """The reference parameters meant; an alias adds nothing to all of them."""
     for code, definition in registry.definitions(source).items():
-        if definition.search_type == "reference" and include.code in (code, "*"):
-            if include.code == code or not definition.is_alias:
-                yield definition
+        wanted = include.code == code or (include.code == "*" and not definition.is_alias)
+        if definition.search_type == "reference" and wanted:
+            yield definition
 
 
 def _of_type(
@@ -59,11 +59,12 @@ def _of_type(
             if include.target_type and one.only not in ("", include.target_type):
                 continue
             target = include.target_type or one.only
-            targets = (target,) if target else ()
+            targets: tuple[str, ...] = (target,) if target else ()
             if definition.element_types & _BY_ID:
                 by_id.setdefault(targets, []).append(one.p)
             if definition.element_types & _BY_URL:
-                by_url.setdefault(_urls(registry, targets or target_types(definition)), []).append(one.p + VARIANT_EXTERNAL)
+                urls = _urls(registry, targets or target_types(definition))
+                by_url.setdefault(urls, []).append(one.p + VARIANT_EXTERNAL)
     for targets, ps in by_id.items():
         yield Inclusion(source, tuple(ps), target_types=targets, reverse=include.reverse, iterate=include.iterate)
     for urls, ps in by_url.items():

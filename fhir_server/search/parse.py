@@ -103,7 +103,7 @@ class _Parser:
 
     def request(self) -> SearchRequest:
         if self._controls.get("summary") == "text" and self._controls.get("includes"):
-            raise InvalidSearch("_summary=text cannot be combined with _include and _revinclude (R4 search.html#summary).")
+            raise InvalidSearch("_summary=text goes without _include and _revinclude (R4 search.html#summary).")
         one = len(self._types) == 1
         return SearchRequest(
             self._types[0] if one else "",
@@ -141,6 +141,8 @@ class _Parser:
     def _type_condition(self, value: str) -> Condition:
         """`_type` beside a type in the URL holds for every resource found, or for none."""
         wanted = type_names(value)
+        if not wanted:
+            raise NoValue
         if not all(one in wanted for one in self._types):
             return Criterion("_id", ())
         return AllOf(())

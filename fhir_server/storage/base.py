@@ -140,6 +140,8 @@ class Transaction(Protocol):
         """Matches as of this point of the transaction."""
         ...
 
+    async def search_all(self, queries: Sequence[Query]) -> SearchPage: ...
+
     async def included(self, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included: ...
 
     async def put(self, draft: Draft) -> StoredVersion:
@@ -179,6 +181,11 @@ class Store(Protocol):
         ...
 
     async def search(self, scope: Scope, query: Query) -> SearchPage: ...
+
+    async def search_all(self, scope: Scope, queries: Sequence[Query]) -> SearchPage:
+        """One page of what several queries find together, of one type each and otherwise with the same order, count
+        and place; without an order the newest version comes first."""
+        ...
 
     async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         """What `matches` include of what the scope shows."""

@@ -70,7 +70,7 @@ class Answer:
         """The Bundle's link, relative to the base."""
         for link in self.resource.get("link", []):
             if link["relation"] == relation:
-                return str(link["url"]).removeprefix(f"{BASE_URL}/")
+                return str(link["url"]).removeprefix(BASE_URL).removeprefix("/")
         return None
 
 

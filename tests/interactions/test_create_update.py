@@ -206,12 +206,6 @@ class TestPreconditions:
             assert (await client.put(f"Patient/{name}", patient(name), if_none_match='W/"1"')).status == 400
             await client.stored(patient(name))
 
-    @pytest.mark.parametrize("part", ["_elements=name", "_summary=true", "_summary=text"])
-    async def test_a_part_is_not_answered_with_the_whole(self, client: Client, name: str, part: str) -> None:
-        await client.stored(patient(name))
-        assert (await client.get(f"Patient/{name}?{part}")).status == 400
-        assert (await client.get(f"Patient/{name}?_summary=false")).status == 200
-
     async def test_if_none_match_on_a_read(self, client: Client, name: str) -> None:
         """R4 http.html#cread."""
         await client.stored(patient(name))

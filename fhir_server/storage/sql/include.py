@@ -32,9 +32,7 @@ class _Found(NamedTuple):
     resource_type: str
 
 
-async def included(
-    session: Session, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]
-) -> Included:
+async def included(session: Session, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
     """The next `query.count` resources that `matches` include."""
     frontier = [_Found(one.seq, rid(one.resource_type, one.logical_id), one.resource_type) for one in matches]
     walk = await _Walk.of(session, scope, query, frontier)
@@ -57,7 +55,8 @@ class _Walk:
         self._query = query
         self._scope = scope
         self._stored = stored
-        self._first_level, self._before = query.after or (0, None)
+        self._first_level = query.after[0] if query.after else 0
+        self._before = query.after[1] if query.after else None
         self._iterates = any(one.iterate for one in query.inclusions)
         self.level = 0
         self.seen: set[int] = set()

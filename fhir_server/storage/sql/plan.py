@@ -26,8 +26,10 @@ BY_LAST_UPDATED = (q.SortKey("last_updated", descending=True),)
 class Plan:
     """The statements of one query, whose predicates are resolved, on one engine."""
 
-    def __init__(self, query: q.Query, driver: Driver, postgresql: bool) -> None:
+    def __init__(self, query: q.Query, driver: Driver, postgresql: bool, *, merged: bool = False) -> None:
+        """`merged`: its rows are put in order together with other plans', of which a date need not be the primary."""
         self.query = query
+        self._merged = merged
         self.driver = driver
         self.order = query.sort or self._own_order()
         self._postgresql = postgresql
@@ -40,24 +42,22 @@ class Plan:
 
     def page(self) -> tuple[str, list[object]]:
         """count + 1 rows of VERSION_COLUMNS, the clock's seq, then the values a cursor continues after."""
-        self._statement = Statement(self._postgresql, self.query.snapshot)
+        statement = Statement(self._postgresql, self.query.snapshot)
+        columns, rows, ordering = self.in_order(statement)
+        return statement.finished(page_of(rows, columns, ordering, bodies=self.query.bodies))
+
+    def in_order(self, statement: Statement) -> tuple[list[str], str, str]:
+        """The rows of the page as part of `statement`: their columns, the values a cursor continues after with seq
+        last; a SELECT of them; and their order as rows q."""
+        self._statement = statement
         kinds = [key.kind for key in self.order]
-        if kinds == ["primary_date"]:
-            columns, rows = ["k", "seq"], self._by_date(self.order[0].descending)
-            ordering = self._date_order("q", self.order[0].descending)
-        elif kinds == ["last_updated"]:
-            columns, rows = ["seq"], self._by_seq(self.order[0].descending)
-            ordering = f"q.seq {_way(self.order[0].descending)}"
-        else:
-            columns, rows = [*(f"s{n}" for n in range(len(kinds))), "seq"], self._by_values()
-            ordering = self._value_order("q")
-        values = "".join(f", q.{column}" for column in columns)
-        version = VERSION_COLUMNS if self.query.bodies else WITHOUT_BODY
-        sql = (
-            f"SELECT {version}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
-            f" JOIN version ver ON ver.seq = q.seq ORDER BY {ordering}"
-        )
-        return self._statement.finished(sql)
+        descending = self.order[0].descending
+        if kinds == ["primary_date"] and not self._merged:
+            return ["k", "seq"], self._by_date(descending), self._date_order("q", descending)
+        if kinds == ["last_updated"]:
+            return ["seq"], self._by_seq(descending), f"q.seq {self._way(descending)}"
+        columns = [*(f"s{n}" for n in range(len(kinds))), "seq"]
+        return columns, self._by_values(), self._value_order("q")
 
     def total(self) -> tuple[str, list[object]]:
         """The number of matches. A broad count subtracts the few superseded versions: no probe for each row."""
@@ -183,23 +183,28 @@ class Plan:
     def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
         bounds = half + self._after_date("n", descending)
         rows = self._rows(driver, "n.seq, n.k", bounds=bounds, covered=self.driver.predicate)
-        way = _way(descending)
+        way = self._way(descending)
         return f"{rows} ORDER BY n.k {way}, n.seq {way} LIMIT {self.query.count + 1}"
 
     def _after_date(self, row: str, descending: bool) -> str:
         if self.query.after is None:
             return ""
         k, seq = (self._statement.bind(value) for value in self.query.after)
+        undated = self.query.after[0] == NO_DATE
         if descending:
-            return f" AND ({row}.k, {row}.seq) < ({k}, {seq})"
-        if self.query.after[0] == NO_DATE:
+            return f" AND ({row}.k, {row}.seq) {self._beyond(descending)} ({k}, {seq})"
+        if self.query.backward:
+            if undated:
+                return f" AND ({row}.k > {k} OR ({row}.k = {k} AND {row}.seq < {seq}))"
+            return f" AND ({row}.k, {row}.seq) < ({k}, {seq}) AND {row}.k > {NO_DATE}"
+        if undated:
             return f" AND {row}.k = {k} AND {row}.seq > {seq}"
         return f" AND (({row}.k, {row}.seq) > ({k}, {seq}) OR {row}.k = {NO_DATE})"
 
     def _date_order(self, row: str, descending: bool) -> str:
-        if descending:
-            return f"{row}.k DESC, {row}.seq DESC"
-        return f"({row}.k = {NO_DATE}), {row}.k, {row}.seq"
+        way = self._way(descending)
+        dated_first = "" if descending else f"({row}.k = {NO_DATE}) {way}, "
+        return f"{dated_first}{row}.k {way}, {row}.seq {way}"
 
     # -- by lastUpdated, which is seq order ------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ class Plan:
         """A narrow driver's rows are sorted; otherwise the type's rows are walked by seq, within the bounds."""
         after = ""
         if self.query.after is not None:
-            after = f" AND n.seq {'<' if descending else '>'} {self._statement.bind(self.query.after[0])}"
+            after = f" AND n.seq {self._beyond(descending)} {self._statement.bind(self.query.after[0])}"
         if self.driver.rank == SELECTIVE:
             rows = self._rows(self.driver, "n.seq", bounds=after)
         else:
@@ -215,7 +220,7 @@ class Plan:
             live = f"n.type = {number} AND {self._of_the_type(UNDATED)}"
             probes = self._probes(self.query.predicates, UNDATED)
             rows = f"SELECT n.seq FROM version n WHERE {live}{after}{probes}{self._visible()}"
-        return f"{rows} ORDER BY n.seq {_way(descending)} LIMIT {self.query.count + 1}"
+        return f"{rows} ORDER BY n.seq {self._way(descending)} LIMIT {self.query.count + 1}"
 
     # -- by any values ---------------------------------------------------------------------------------------
 
@@ -256,24 +261,44 @@ class Plan:
         return f"(SELECT {pick}(t.id) {rows} AND {wanted})"
 
     def _value_order(self, row: str) -> str:
-        keys = [f"({row}.s{n} IS NULL), {row}.s{n} {_way(key.descending)}" for n, key in enumerate(self.order)]
-        return ", ".join([*keys, f"{row}.seq DESC"])
+        absent = self._way(False)
+        keys = [
+            f"({row}.s{n} IS NULL) {absent}, {row}.s{n} {self._way(key.descending)}" for n, key in enumerate(self.order)
+        ]
+        return ", ".join([*keys, f"{row}.seq {self._way(True)}"])
 
     def _after_values(self, row: str) -> str:
         if self.query.after is None:
             return ""
         *values, seq = self.query.after
-        later = f"{row}.seq < {self._statement.bind(seq)}"
+        later = f"{row}.seq {self._beyond(True)} {self._statement.bind(seq)}"
         for n in reversed(range(len(self.order))):
-            column = f"{row}.s{n}"
-            if values[n] is None:
-                later = f"({column} IS NULL AND {later})"
+            column, value = f"{row}.s{n}", values[n]
+            if value is None:
+                others = f"{column} IS NOT NULL OR " if self.query.backward else ""
+                later = f"({others}({column} IS NULL AND {later}))"
                 continue
-            value = self._statement.bind(values[n])
-            beyond = "<" if self.order[n].descending else ">"
-            later = f"({column} {beyond} {value} OR {column} IS NULL OR ({column} = {value} AND {later}))"
+            marker = self._statement.bind(value)
+            others = "" if self.query.backward else f"{column} IS NULL OR "
+            beyond = self._beyond(self.order[n].descending)
+            later = f"({column} {beyond} {marker} OR {others}({column} = {marker} AND {later}))"
         return f" WHERE {later}"
 
+    # -- direction -------------------------------------------------------------------------------------------
 
-def _way(descending: bool) -> str:
-    return "DESC" if descending else "ASC"
+    def _way(self, descending: bool) -> str:
+        """A page before its `after` is read in the opposite order."""
+        return "DESC" if descending != self.query.backward else "ASC"
+
+    def _beyond(self, descending: bool) -> str:
+        return "<" if descending != self.query.backward else ">"
+
+
+def page_of(rows: str, columns: Iterable[str], ordering: str, *, bodies: bool = True) -> str:
+    """The versions that `rows` select, each with the clock's seq and its `columns`."""
+    values = "".join(f", q.{column}" for column in columns)
+    version = VERSION_COLUMNS if bodies else WITHOUT_BODY
+    return (
+        f"SELECT {version}, (SELECT c.seq FROM clock c){values} FROM ({rows}) q"
+        f" JOIN version ver ON ver.seq = q.seq ORDER BY {ordering}"
+    )

@@ -15,9 +15,10 @@ from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import choose_driver, counting_driver
-from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
+from fhir_server.storage.sql.plan import BY_LAST_UPDATED, VERSION_COLUMNS, Plan
 from fhir_server.storage.sql.predicates import last_updated_bounds
 from fhir_server.storage.sql.resolve import Resolver
+from fhir_server.storage.sql.union import UnionPlan
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
 VREAD = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? AND ver.version = ?"
@@ -81,12 +82,45 @@ async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
     plan = Plan(query, await choose_driver(session, query), session.postgresql)
-    rows = await session.fetch(*plan.page())
+    return await _page(session, query, await session.fetch(*plan.page()), total)
+
+
+async def search_all(session: Session, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
+    """One page of what several queries, of a type each, find together: newest version first if they have no order."""
+    first = queries[0]
+    if first.snapshot is not None:
+        await _check_floor(session, first.snapshot)
+    stored_types = {TYPE_NAMES[row[0]] for row in await session.fetch("SELECT s.type FROM type_stat s", ())}
+    resolver = Resolver(session, first.snapshot, scope.predicates)
+    resolved = [
+        replace(
+            query,
+            predicates=await resolver.predicates((*query.predicates, *scope.predicates)),
+            sort=query.sort or BY_LAST_UPDATED,
+        )
+        for query in queries
+        if query.resource_type in stored_types
+    ]
+    total = sum([await _total(session, query) for query in resolved]) if first.total else None
+    if not resolved or first.count == 0:
+        return SearchPage([], await _snapshot(session, first), total)
+    plans = [
+        Plan(query, await choose_driver(session, query), session.postgresql, merged=True) for query in resolved
+    ]
+    return await _page(session, first, await session.fetch(*UnionPlan(plans, session.postgresql).page()), total)
+
+
+async def _page(session: Session, query: q.Query, rows: Sequence[Row], total: int | None) -> SearchPage:
+    """The page whose rows, and one more if there is one, are `rows`; they came in the opposite order if backward."""
     more = len(rows) > query.count
     rows = rows[: query.count]
+    if query.backward:
+        rows = rows[::-1]
     matches = await all_stored(session, rows)
     snapshot = query.snapshot or (rows[0][8] if rows else await _snapshot(session, query))
-    return SearchPage(matches, snapshot, total, tuple(rows[-1][9:]) if more else None)
+    first, last = (tuple(rows[0][9:]), tuple(rows[-1][9:])) if rows else (None, None)
+    has_next, has_previous = (True, more) if query.backward else (more, query.after is not None)
+    return SearchPage(matches, snapshot, total, last if has_next else None, first if has_previous else None)
 
 
 async def _snapshot(session: Session, query: q.Query) -> int:

@@ -57,6 +57,9 @@ class SqlStore:
     async def search(self, scope: Scope, query: q.Query) -> SearchPage:
         return await reads.search(self.session, scope, query)
 
+    async def search_all(self, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
+        return await reads.search_all(self.session, scope, queries)
+
     async def included(self, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         return await include.included(self.session, scope, query, matches)
 

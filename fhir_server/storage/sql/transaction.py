@@ -193,7 +193,15 @@ class SqlTransaction:
 
     async def search(self, query: q.Query) -> SearchPage:
         await self._send_for_reading()
-        return await reads.search(self.connection, self._scope, query)
+        return self._at_this_point(query, await reads.search(self.connection, self._scope, query))
+
+    async def search_all(self, queries: Sequence[q.Query]) -> SearchPage:
+        await self._send_for_reading()
+        return self._at_this_point(queries[0], await reads.search_all(self.connection, self._scope, queries))
+
+    def _at_this_point(self, query: q.Query, page: SearchPage) -> SearchPage:
+        """The page of a search without a snapshot saw the group's own writes, which the clock does not count yet."""
+        return page if query.snapshot is not None else replace(page, snapshot=self.seq)
 
     async def included(self, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         await self._send_for_reading()
