@@ -11,7 +11,8 @@ from fhir_server import spec
 from fhir_server.errors import InvalidSearch
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode
-from fhir_server.search.declared import declared
+from fhir_server.search.compartment import COMPARTMENTS
+from fhir_server.search.declared import Declared, declared, declared_of_all, includes, reverse_includes
 from fhir_server.search.registry import Registry
 
 DATE = "2026-11-24"
@@ -20,7 +21,7 @@ DATE = "2026-11-24"
 TYPE_INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
-SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 
 
 def capabilities(server: Server, request: Request) -> Response:
@@ -45,7 +46,9 @@ def _statement(
         "documentation": "Referral, care plans, questionnaires and their scores for musculoskeletal care.",
         "resource": [_resource(name, client_ids, operations, registry) for name in sorted(spec.RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+        "searchParam": [_search_parameter(one) for one in declared_of_all(registry)],
         "operation": _operations(None, operations),
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS],
     }
     statement = encode(
         {
@@ -80,12 +83,15 @@ def _resource(
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": [
-            {"name": one.name, "type": one.search_type} | ({"definition": one.url} if one.url else {})
-            for one in declared(name, registry)
-        ],
+        "searchInclude": includes(name, registry),
+        "searchRevInclude": reverse_includes(name, registry),
+        "searchParam": [_search_parameter(one) for one in declared(name, registry)],
     }
-    return found | ({"operation": own} if own else {})
+    return {key: value for key, value in found.items() if value != []} | ({"operation": own} if own else {})
+
+
+def _search_parameter(one: Declared) -> dict[str, str]:
+    return {"name": one.name, "type": one.search_type} | ({"definition": one.url} if one.url else {})
 
 
 def _operations(name: str | None, operations: tuple[tuple[str | None, str, str], ...]) -> list[dict[str, str]]:

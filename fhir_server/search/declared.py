@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhir_server import spec
+from fhir_server.search.criteria import target_types
 from fhir_server.search.registry import R4, Registry
 
 
@@ -22,3 +24,32 @@ def declared(resource_type: str, registry: Registry = R4) -> tuple[Declared, ...
     parameters = spec.search_parameters(resource_type)
     names = sorted({"_id", "_lastUpdated", *registry.definitions(resource_type)})
     return tuple(Declared(name, parameters[name].type, parameters[name].url) for name in names)
+
+
+def declared_of_all(registry: Registry = R4) -> tuple[Declared, ...]:
+    """The parameters that every type has: those of a search of all types."""
+    common = set.intersection(*({one.name for one in declared(name, registry)} for name in spec.RESOURCE_TYPES))
+    return tuple(one for one in declared("Basic", registry) if one.name in common)
+
+
+def includes(resource_type: str, registry: Registry = R4) -> list[str]:
+    """The values of `_include` that a search of `resource_type` follows."""
+    codes = [code for code, one in registry.definitions(resource_type).items() if one.search_type == "reference"]
+    return ["*", f"{resource_type}:*", *(f"{resource_type}:{code}" for code in sorted(codes))] if codes else []
+
+
+def reverse_includes(resource_type: str, registry: Registry = R4) -> list[str]:
+    """The values of `_revinclude` that a search of `resource_type` follows."""
+    return ["*", *_referring(registry)[resource_type]]
+
+
+@lru_cache(maxsize=4)
+def _referring(registry: Registry) -> dict[str, list[str]]:
+    """By type, the parameters that may refer to it."""
+    found: dict[str, list[str]] = {name: [] for name in spec.RESOURCE_TYPES}
+    for source in sorted(spec.RESOURCE_TYPES):
+        for code, one in sorted(registry.definitions(source).items()):
+            if one.search_type == "reference":
+                for target in target_types(one):
+                    found[target].append(f"{source}:{code}")
+    return found

@@ -11,6 +11,10 @@ import pytest
 from fhir_server import spec
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.served import served_operations
+from fhir_server.search.include import inclusions
+from fhir_server.search.parse import parse_search
+from fhir_server.search.registry import R4
+from fhir_server.search.request import SearchRequest
 from fhir_server.settings import Settings
 from fhir_server.storage.base import Store
 from tests.interactions.conftest import BASE_URL, Answer, Client, Json, patient
@@ -119,7 +123,8 @@ class TestInteractions:
 
     async def test_of_the_system(self, client: Client, statement: Json) -> None:
         codes = {one["code"] for one in statement["rest"][0]["interaction"]}
-        assert codes == {"transaction", "batch", "history-system"}
+        assert codes == {"transaction", "batch", "search-system", "history-system"}
+        assert (await client.get("?_type=Patient")).status == 200
         for kind in ("batch", "transaction"):
             assert (await client.post("", {"resourceType": "Bundle", "type": kind})).status == 200
         assert (await client.get("_history")).status == 200
@@ -166,6 +171,42 @@ class TestOperations:
         rest = (await bare.get("metadata")).resource["rest"][0]
         assert "operation" not in rest
         assert not any("operation" in one for one in rest["resource"])
+
+
+class TestIncludes:
+    async def test_every_declared_one_is_followed(self, client: Client, statement: Json) -> None:
+        """Of all types those by a wildcard and the first by name on the store, and every one by the parser."""
+        for resource in statement["rest"][0]["resource"]:
+            resource_type = resource["type"]
+            for name, key in (("_include", "searchInclude"), ("_revinclude", "searchRevInclude")):
+                for value in resource.get(key, ()):
+                    (include,) = parse_search(resource_type, [(name, value)], strict=True).includes
+                    assert inclusions(R4, SearchRequest(resource_type, includes=(include,)))
+            tried = [("_revinclude", resource["searchRevInclude"][-1]), ("_revinclude", "*"), ("_count", "1")]
+            tried += [("_include", value) for value in resource.get("searchInclude", ())[-1:]]
+            answer = await client.send("GET", resource_type, query=tried)
+            assert answer.status == 200, answer.body
+
+    async def test_known_ones_are_declared(self, statement: Json) -> None:
+        """R4 search.html#include's own examples."""
+        declared = {one["type"]: one for one in statement["rest"][0]["resource"]}
+        assert {"*", "MedicationRequest:*", "MedicationRequest:patient"} <= set(
+            declared["MedicationRequest"]["searchInclude"]
+        )
+        assert "Provenance:target" in declared["MedicationRequest"]["searchRevInclude"]
+        assert "Observation:subject" not in declared["MedicationRequest"]["searchRevInclude"]
+
+    async def test_every_declared_compartment_and_common_parameter(self, client: Client, statement: Json) -> None:
+        rest = statement["rest"][0]
+        names = [one.rpartition("/")[2] for one in rest["compartment"]]
+        assert names == ["device", "encounter", "patient", "practitioner", "relatedperson"]
+        for name in ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"):
+            assert (await client.get(f"{name}/x/Observation")).status == 200
+        assert {"_id", "_lastUpdated", "_tag"} <= {one["name"] for one in rest["searchParam"]}
+        for one in rest["searchParam"]:
+            value = VALUES[one["type"]]
+            answer = await client.send("GET", "", query=[(one["name"], value)], prefer="handling=strict")
+            assert answer.status == 200, answer.body
 
 
 class TestSearchParameters:

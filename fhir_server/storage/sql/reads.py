@@ -104,9 +104,7 @@ async def search_all(session: Session, scope: Scope, queries: Sequence[q.Query])
     total = sum([await _total(session, query) for query in resolved]) if first.total else None
     if not resolved or first.count == 0:
         return SearchPage([], await _snapshot(session, first), total)
-    plans = [
-        Plan(query, await choose_driver(session, query), session.postgresql, merged=True) for query in resolved
-    ]
+    plans = [Plan(query, await choose_driver(session, query), session.postgresql, merged=True) for query in resolved]
     return await _page(session, first, await session.fetch(*UnionPlan(plans, session.postgresql).page()), total)
 
 
