@@ -21,6 +21,7 @@ from fhir_server.search.compile import compile_query
 from fhir_server.search.parse import parse_search
 from fhir_server.storage import query as q
 from fhir_server.storage.sql import schema
+from fhir_server.storage.sql.driver import SELECTIVE, Driver
 from fhir_server.storage.sql.plan import Plan
 
 PAIRS = [
@@ -132,6 +133,7 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 def ways(query: q.Query, on_postgresql: bool) -> dict[str, Callable[[], Any]]:
     dialect = postgresql(paramstyle="numeric_dollar") if on_postgresql else sqlite()
+    driver = Driver(SELECTIVE, query.predicates[0])
     compiled_cache: dict[Any, Any] = {}
 
     def cold() -> Any:
@@ -157,7 +159,7 @@ def ways(query: q.Query, on_postgresql: bool) -> dict[str, Callable[[], Any]]:
         return text, [values[place] for place in order]
 
     return {
-        "own text, built for each query": lambda: Plan(query, on_postgresql).page(),
+        "own text, built for each query": lambda: Plan(query, driver, on_postgresql).page(),
         "Core, built and compiled for each query": cold,
         "Core, built for each query, compiled once (SQLAlchemy's cache)": warm,
         "either, once per shape: key and values of the query only": once,
