@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.scope import ALL, Scope
+from fhir_server.terminology.service import Terminology
 
 if TYPE_CHECKING:
     from fhir_server.settings import Settings
@@ -58,6 +59,7 @@ class Server:
     """None when the server offers no operations."""
     registry: Registry = R4
     """The search parameters there are now; what begins keeps the snapshot it began with."""
+    terminology: Terminology = field(default_factory=Terminology)
 
 
 @dataclass(slots=True)

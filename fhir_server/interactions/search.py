@@ -20,6 +20,7 @@ from fhir_server.search.parse import parse_types, type_names
 from fhir_server.search.request import SearchRequest
 from fhir_server.storage.base import Included, SearchPage
 from fhir_server.storage.query import IncludeQuery, Query
+from fhir_server.terminology.reader import StoreReader
 
 EVERY_TYPE = "*"
 """In the URL of a compartment: whatever type its resources have."""
@@ -91,7 +92,8 @@ async def _search(server: Server, request: Request, place: Place) -> Response:
     strict = handling == "strict" or (settings.strict_search and handling != "lenient")
     registry = server.registry
     wanted = parse_types(place.types, pairs, strict=strict, compartment=place.compartment, registry=registry)
-    knowledge = await gather(wanted, lambda *key: server.store.read(request.scope, *key))
+    reader = StoreReader(server.store, request.scope)
+    knowledge = await gather(wanted, reader, server.terminology, base_url=request.base_url, registry=registry)
     queries = compile_queries(
         wanted,
         Matching(request.base_url, settings.time_zone, knowledge, registry),

@@ -35,7 +35,7 @@ def conditional_query(
     if len(request.criteria) != len(pairs):
         names = sorted({name for name, _ in pairs} & CONTROLS.keys())
         raise InvalidSearch(f"A condition takes search parameters of {resource_type} only, not {', '.join(names)}.")
-    if needs(request):
+    if needs(request, registry):
         names = sorted({name for name, _ in pairs})
         raise InvalidSearch(f"A condition cannot be asked of lists and value sets ({', '.join(names)}).")
     if any("" in value.split(",") for _, value in request.used):

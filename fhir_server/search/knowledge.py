@@ -1,16 +1,20 @@
-"""What a search needs of stored resources before it can be compiled: the entries of lists.
+"""What a search needs of stored resources before it can be compiled: the entries of lists, the codes of value sets.
 
 Gathered between parsing and compiling; most searches need nothing and pay one look at their criteria.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 from fhir_server.errors import InvalidSearch
+from fhir_server.model.identity import rid
 from fhir_server.model.json import decode
 from fhir_server.model.reference import parse_reference
+from fhir_server.search.criteria import target_types
 from fhir_server.search.matching import NOTHING, Knowledge, unescape
+from fhir_server.search.parameters.token import parse
+from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import (
     AllOf,
     AnyOf,
@@ -21,39 +25,77 @@ from fhir_server.search.request import (
     ReverseChained,
     SearchRequest,
 )
-from fhir_server.storage.base import StoredVersion
+from fhir_server.storage.query import IdIn, Query
+from fhir_server.terminology.reader import Reader
+from fhir_server.terminology.service import Terminology
 
-Read = Callable[[str, str], Awaitable[StoredVersion | None]]
-"""(resource type, id) -> its current version, a deletion too."""
+OF_CODES = {"in": "in", "not-in": "in", "above": "above", "below": "below"}
+"""Modifiers of tokens that ask terminology, and what they ask."""
 
 
-def criteria(condition: Condition) -> Iterator[Criterion]:
-    """The criteria that a condition is made of."""
+def needs(request: SearchRequest, registry: Registry = R4) -> list[Criterion]:
+    """The criteria that cannot be compiled without looking at stored resources."""
+    return [one for condition in request.criteria for one in _needs(condition, request.types, registry)]
+
+
+def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> Iterator[Criterion]:
     match condition:
-        case Criterion():
-            yield condition
-        case Chained(condition=inner) | ReverseChained(condition=inner) | NoneOf(part=inner):
-            yield from criteria(inner)
+        case Criterion(code, _, modifier):
+            if code == "_list" or (modifier in OF_CODES and _is_token(code, types, registry)):
+                yield condition
+        case Chained(code, target, inner):
+            ends = {target} if target else _ends(code, types, registry)
+            yield from _needs(inner, ends, registry)
+        case ReverseChained(source, _, inner):
+            yield from _needs(inner, (source,), registry)
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
-                yield from criteria(part)
+                yield from _needs(part, types, registry)
+        case NoneOf(part):
+            yield from _needs(part, types, registry)
 
 
-def needs(request: SearchRequest) -> list[Criterion]:
-    """The criteria that cannot be compiled without looking at stored resources."""
-    return [one for condition in request.criteria for one in criteria(condition) if one.code == "_list"]
+def _is_token(code: str, types: Iterable[str], registry: Registry) -> bool:
+    found = (registry.definitions(one).get(code) for one in types)
+    return any(definition is not None and definition.search_type == "token" for definition in found)
 
 
-async def gather(request: SearchRequest, read: Read) -> Knowledge:
-    """What `request` needs. Raises InvalidSearch when a resource it names is not there."""
-    wanted = needs(request)
+def _ends(code: str, types: Iterable[str], registry: Registry) -> set[str]:
+    found = (registry.definitions(one).get(code) for one in types)
+    return {target for definition in found if definition is not None for target in target_types(definition)}
+
+
+async def gather(
+    request: SearchRequest, reader: Reader, terminology: Terminology, *, base_url: str = "", registry: Registry = R4
+) -> Knowledge:
+    """What `request` needs. Raises FhirError when a resource it names is not there or settles nothing."""
+    wanted = needs(request, registry)
     if not wanted:
         return NOTHING
-    lists = {value: await _entries(value, read) for one in wanted for value in one.values}
-    return Knowledge(lists=lists)
+    lists, tokens = {}, {}
+    for criterion in wanted:
+        for value in criterion.values:
+            if criterion.code == "_list":
+                lists[value] = await _entries(value, reader)
+                continue
+            asked = OF_CODES[criterion.modifier]
+            tokens[asked, value] = await _tokens(criterion, asked, value, reader, terminology, base_url)
+    return Knowledge(tokens, lists)
 
 
-async def _entries(value: str, read: Read) -> tuple[tuple[str, str], ...]:
+async def _tokens(
+    criterion: Criterion, asked: str, value: str, reader: Reader, terminology: Terminology, base_url: str
+) -> tuple[int, ...]:
+    if asked == "in":
+        return (await terminology.expand(unescape(value), reader, base_url=base_url)).tokens
+    system, code = parse(f"{criterion.code}:{asked}", value)
+    if not code:
+        raise InvalidSearch(f"'{criterion.code}:{asked}' needs a code: write code or system|code.")
+    related = terminology.below if asked == "below" else terminology.above
+    return (await related(system, code, reader)).tokens
+
+
+async def _entries(value: str, reader: Reader) -> tuple[tuple[str, str], ...]:
     """The resources in the List `value` (R4 search.html#list), without those marked as deleted from it."""
     logical_id = unescape(value)
     if logical_id.startswith("$"):
@@ -61,9 +103,9 @@ async def _entries(value: str, read: Read) -> tuple[tuple[str, str], ...]:
             f"This server has no list {logical_id[:100]!r}; `_list` takes the id of a List resource.",
             code="not-supported",
         )
-    found = await read("List", logical_id)
-    if found is None or found.body is None:
+    page = await reader.search(Query("List", (IdIn((rid("List", logical_id),)),), count=1))
+    if not page.matches:
         return ()  # R4 search.html#errors: what is not there cannot be satisfied, and is no error
-    entries = decode(found.body).get("entry", ())
+    entries = decode(page.matches[0].body or b"{}").get("entry", ())
     targets = [parse_reference(entry["item"].get("reference") or "") for entry in entries if not entry.get("deleted")]
     return tuple((one.resource_type, one.logical_id) for one in targets if one.is_local)

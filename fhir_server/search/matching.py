@@ -10,16 +10,13 @@ from fhir_server.errors import InvalidSearch
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.query import Or, Predicate
 
-Concepts = tuple[tuple[str, str], ...]
-"""(system, code) of each concept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """What a search needs of stored resources, read beforehand (search/knowledge.py)."""
 
-    concepts: Mapping[tuple[str, str], Concepts] = field(default_factory=dict)
-    """(modifier, value as sent) -> the concepts it stands for: of a value set, or below or above a code."""
+    tokens: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """(modifier, value as sent) -> the tokens it stands for: of a value set (`in`), or below or above a code."""
     lists: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Value of `_list` -> (type, id) of each of its entries."""
 

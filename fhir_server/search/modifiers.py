@@ -16,8 +16,15 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
             return ()
         case "string":
             return ("missing", "exact", "contains")
-        case "token":
-            return ("missing", "not")
         case "uri":
-            return ("missing", "below", "above")
+            return ("missing", "above", "below")
+        case "reference":
+            return ("missing", "[type]", *(("identifier",) if "Reference" in definition.element_types else ()))
+        case "token":
+            coded = ("text", "in", "not-in", "above", "below") if definition.element_types & _CODES else ()
+            identified = ("text", "of-type") if "Identifier" in definition.element_types else ()
+            return ("missing", "not", *dict.fromkeys((*coded, *identified)))
     return ("missing",)
+
+
+_CODES = frozenset(("CodeableConcept", "Coding", "code"))

@@ -53,7 +53,15 @@ def shift(predicate: q.Predicate) -> q.Predicate:
             return q.Not(shift(part))
         case q.Exists() | q.RefersTo() | q.ReferredFrom():
             return replace(predicate, ps=tuple(p + SHIFT for p in predicate.ps))
-        case q.PeriodRange() | q.NumberIn() | q.NumberRange() | q.TokenCode() | q.TokenSystem() | q.TokenPrefix():
+        case (
+            q.PeriodRange()
+            | q.NumberIn()
+            | q.NumberRange()
+            | q.TokenCode()
+            | q.TokenIn()
+            | q.TokenSystem()
+            | q.TokenPrefix()
+        ):
             return replace(predicate, p=predicate.p + SHIFT)
         case q.TextIn() | q.TextPrefix() | q.TextContains() | q.CompositeMatch():
             return replace(predicate, p=predicate.p + SHIFT)

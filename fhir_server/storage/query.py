@@ -26,6 +26,14 @@ class TokenCode:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIn:
+    """Some number row of `p` is one of these tokens: a value set's, most of which may never have been stored."""
+
+    p: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TokenSystem:
     """Some number row of `p` is a token of this system, whatever the code."""
 
@@ -207,6 +215,7 @@ class Not:
 Predicate = (
     NumberIn
     | TokenCode
+    | TokenIn
     | TokenSystem
     | NumberRange
     | PeriodRange

@@ -11,7 +11,7 @@ from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, prefix_of, unescape, unusable
 from fhir_server.search.primary import primary_date
 from fhir_server.storage.query import PeriodRange, Predicate
-from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.rows import VARIANT_PRESENT, IndexRows
 
 MOST_APPROXIMATE = 31
 """`ap` widens by a tenth of the gap between now and the date, by at most this many days: R4 search.html#date
@@ -36,8 +36,7 @@ def index_instant(rows: IndexRows, p: int, value: str, time_zone: str) -> None:
 
 def index_period(rows: IndexRows, p: int, value: dict[str, Any], time_zone: str) -> None:
     period = bounds(value, time_zone)
-    if period is not None:
-        rows.numbers.append((p, *period))
+    rows.numbers.append((p, *period) if period is not None else (p + VARIANT_PRESENT, 0, 0))
 
 
 def index_timing(rows: IndexRows, p: int, value: dict[str, Any], time_zone: str) -> None:

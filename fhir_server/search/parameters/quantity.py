@@ -18,7 +18,7 @@ from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
 from fhir_server.search.parameters import number
 from fhir_server.storage.query import CompositeMatch, NumberRange, Predicate
-from fhir_server.storage.rows import VARIANT_CANONICAL, IndexRows
+from fhir_server.storage.rows import VARIANT_CANONICAL, VARIANT_PRESENT, IndexRows
 
 UCUM = "http://unitsofmeasure.org"
 CURRENCIES = "urn:iso:std:iso:4217"
@@ -29,8 +29,11 @@ Bound = tuple[int | None, int | None, int | None]
 
 
 def index(rows: IndexRows, p: int, quantity: dict[str, Any]) -> None:
-    for variant, v, w in entries(quantity):
+    found = entries(quantity)
+    for variant, v, w in found:
         rows.numbers.append((p + variant, v, w))
+    if not found:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
 
 
 def index_money(rows: IndexRows, p: int, money: dict[str, Any]) -> None:

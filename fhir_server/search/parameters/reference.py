@@ -11,10 +11,11 @@ from fhir_server.errors import too_costly
 from fhir_server.model.identity import LONGEST_CACHED, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
+from fhir_server.search.parameters import token
 from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.contained import contained_id, contained_type
-from fhir_server.storage.query import NumberIn, Predicate, TextIn
-from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, IndexRows, cut
+from fhir_server.storage.query import Exists, NumberIn, Predicate, TextIn
+from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_IDENTIFIER, VARIANT_PRESENT, IndexRows, cut
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -49,6 +50,8 @@ def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, A
     identifier = value.get("identifier")
     if identifier and identifier.get("value"):
         rows.texts.append((p + VARIANT_IDENTIFIER, cut(identifier["value"]), symbol(identifier.get("system") or "")))
+    elif not reference:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
 
 
 def index_only(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any], only: str) -> None:
@@ -96,7 +99,14 @@ def type_of(value: dict[str, Any]) -> str:
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
-    """Resources that refer to one of `values`: id, Type/id, or an absolute URL or canonical[|version]."""
+    """Resources that refer to one of `values`: id, Type/id, or an absolute URL or canonical[|version].
+
+    `modifier` may be the type that ids are of, or `identifier`: then `values` are tokens (R4 search.html#reference).
+    """
+    if modifier == "identifier":
+        return any_of([_identified(definition, source, value) for source in definition.sources for value in values])
+    if modifier:
+        values = tuple([_of_type(definition, modifier, value) for value in values])
     parts: list[Predicate] = []
     for source in definition.sources:
         rids: list[int] = []
@@ -109,6 +119,24 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
         if rids:
             parts.append(NumberIn(source.p, tuple(rids)))
     return any_of(parts or [NumberIn(definition.p, (_NOBODY,))])
+
+
+def _identified(definition: Definition, source: Source, value: str) -> Predicate:
+    """References that name the identifier `[system|]value`, wherever they point."""
+    p = source.p + VARIANT_IDENTIFIER
+    system, code = token.parse(f"{definition.code}:identifier", value)
+    if not code:
+        return Exists((p,), (symbol(system or ""),))
+    return TextIn(p, (cut(code),), None if system is None else symbol(system))
+
+
+def _of_type(definition: Definition, resource_type: str, value: str) -> str:
+    if "/" not in value:
+        return f"{resource_type}/{value}"
+    target = local(value)
+    if target is not None and target[0] == resource_type:
+        return value
+    raise unusable(f"{definition.code}:{resource_type}", value, f"the id of a {resource_type}")
 
 
 def _targets(

@@ -12,14 +12,32 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.errors import InvalidSearch
-from fhir_server.model.identity import LONGEST_CACHED, symbol
+from fhir_server.model.identity import LONGEST_CACHED, hash64, symbol
 from fhir_server.model.identity import token as token_hash
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.elements import implied_systems
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
+from fhir_server.search.parameters import string
 from fhir_server.search.paths import PRESENT
-from fhir_server.storage.query import NumberIn, Predicate, TextIn, TokenCode, TokenSystem
-from fhir_server.storage.rows import IndexRows, cut
+from fhir_server.storage.query import (
+    And,
+    Not,
+    NumberIn,
+    Predicate,
+    TextIn,
+    TokenCode,
+    TokenIn,
+    TokenPrefix,
+    TokenSystem,
+)
+from fhir_server.storage.rows import (
+    DISPLAY,
+    VARIANT_OF_TYPE,
+    VARIANT_PRESENT,
+    VARIANT_TEXT,
+    IndexRows,
+    cut,
+)
 
 CODED_TYPES = frozenset(("CodeableConcept", "Coding", "code", "boolean", PRESENT))
 _BOOLEAN_TYPES = frozenset(("boolean", PRESENT))
@@ -40,16 +58,39 @@ def _entry(system: str, code: str) -> tuple[int, str, str]:
 
 def index_coding(rows: IndexRows, p: int, coding: dict[str, Any]) -> None:
     """A coding without a code is found by its system only, as the code "" of it."""
-    system, code = coding.get("system") or "", coding.get("code") or ""
+    system, code, display = coding.get("system") or "", coding.get("code") or "", coding.get("display")
     if system or code:
         found = entry(system, code)
         rows.numbers.append((p, found[0], 0))
         rows.tokens.append(found)
+    elif not display:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    if display:
+        _index_text(rows, p, display)
 
 
 def index_concept(rows: IndexRows, p: int, concept: dict[str, Any]) -> None:
-    for coding in concept.get("coding") or ():
+    codings, text = concept.get("coding"), concept.get("text")
+    for coding in codings or ():
         index_coding(rows, p, coding)
+    if text:
+        _index_text(rows, p, text)
+    elif not codings:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+
+
+def _index_text(rows: IndexRows, p: int, text: str) -> None:
+    """What `:text` looks for: a token of the dictionary, because most displays stand in many resources."""
+    found = _text_entry(text) if len(text) <= LONGEST_CACHED else _text_entry.__wrapped__(text)
+    if found is not None:
+        rows.numbers.append((p + VARIANT_TEXT, found[0], 0))
+        rows.tokens.append(found)
+
+
+@lru_cache(maxsize=16384)
+def _text_entry(text: str) -> tuple[int, str, str] | None:
+    folded = cut(string.fold(text))
+    return entry(DISPLAY, folded) if folded else None
 
 
 def index_code(rows: IndexRows, p: int, code: str, systems: dict[str, str]) -> None:
@@ -76,12 +117,32 @@ def index_identifier(rows: IndexRows, p: int, identifier: dict[str, Any]) -> Non
         rows.texts.append((p, cut(value), system))
     if system:
         rows.numbers.append((p, system, 0))
+    elif not value:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    concept = identifier.get("type")
+    if concept:
+        _index_identifier_type(rows, p, concept, value or "")
+
+
+def _index_identifier_type(rows: IndexRows, p: int, concept: dict[str, Any], value: str) -> None:
+    if concept.get("text"):
+        _index_text(rows, p, concept["text"])
+    for coding in concept.get("coding") or ():
+        if value and coding.get("code"):
+            of_type = _of_type(coding.get("system") or "", coding["code"], value)
+            rows.numbers.append((p + VARIANT_OF_TYPE, of_type, 0))
+
+
+def _of_type(system: str, code: str, value: str) -> int:
+    return hash64(f"{system}|{code}|{value}".encode())
 
 
 def index_contact_point(rows: IndexRows, p: int, contact: dict[str, Any]) -> None:
     value = contact.get("value")
     if value:
         rows.texts.append((p, cut(normal_contact(value)), symbol(contact.get("system") or "")))
+    else:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, symbol(contact.get("system") or "")))
 
 
 def index_contact_point_of(rows: IndexRows, p: int, contact: dict[str, Any], system: str) -> None:
@@ -117,8 +178,16 @@ def normal_contact(value: str) -> str:
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
-    """Resources with one of `values`: `code`, `system|code`, `|code` or `system|`."""
-    del modifier, matching
+    """Resources with one of `values`: `code`, `system|code`, `|code` or `system|`, or what `modifier` makes of them."""
+    match modifier:
+        case "text":
+            return any_of([_texts(definition, source, value) for source in definition.sources for value in values])
+        case "of-type":
+            return any_of([_typed(definition, source, value) for source in definition.sources for value in values])
+        case "in" | "above" | "below":
+            return _concepts(definition, modifier, values, matching)
+        case "not-in":
+            return Not(_concepts(definition, "in", values, matching))
     parsed = [parse(definition.code, value) for value in values]
     parts: list[Predicate] = []
     for source in definition.sources:
@@ -127,6 +196,27 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
         if definition.element_types - CODED_TYPES:
             parts += _text_predicates(definition, source, parsed)
     return any_of(parts)
+
+
+def _texts(definition: Definition, source: Source, value: str) -> Predicate:
+    """Codes whose display or text starts with the value, as a string parameter would (R4 search.html#token)."""
+    prefix = string.search_prefix(f"{definition.code}:text", value)
+    return TokenPrefix(source.p + VARIANT_TEXT, DISPLAY, prefix)
+
+
+def _typed(definition: Definition, source: Source, value: str) -> Predicate:
+    """Identifiers of the type `system|code` with the value; what has the same hash has another value."""
+    parts = [unescape(part) for part in split(value, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise unusable(f"{definition.code}:of-type", value, "an identifier of a type: write system|code|value")
+    of_type = NumberIn(source.p + VARIANT_OF_TYPE, (_of_type(*parts),))
+    return And((of_type, TextIn(source.p, (cut(parts[2]),))))
+
+
+def _concepts(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
+    """Codes of value sets, or above or below a code: search/knowledge.py has looked them up."""
+    found = [one for value in values for one in matching.knowledge.tokens[modifier, value]]
+    return any_of([TokenIn(source.p, tuple(dict.fromkeys(found))) for source in definition.sources])
 
 
 def parse(parameter_code: str, value: str) -> tuple[str | None, str]:

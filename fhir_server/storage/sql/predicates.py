@@ -7,7 +7,7 @@ from functools import cache
 from fhir_server import spec
 from fhir_server.storage import query as q
 from fhir_server.storage.contained import MARK, SHIFT
-from fhir_server.storage.rows import VARIANT_PIECE, parameter
+from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, parameter
 from fhir_server.storage.sql.dialect import Statement
 
 
@@ -103,7 +103,8 @@ def _text_row(predicate: q.TextIn | q.TextPrefix | q.TextContains, statement: St
             return f"{row}.p = {statement.bind(p)} AND {starts_with(f'{row}.v', prefix, statement)}"
         case q.TextContains(p, text):
             pieces = statement.one_of(f"{row}.p", (p, p + VARIANT_PIECE), "int")
-            return f"{pieces} AND {statement.contains(f'{row}.v', text)}"
+            # Behind the limit stands the hash of a text that was cut.
+            return f"{pieces} AND {statement.contains(f'substr({row}.v, 1, {TEXT_LIMIT})', text)}"
 
 
 def _featured(items: tuple[int, ...], statement: Statement, resource_type: str, row: str) -> str:

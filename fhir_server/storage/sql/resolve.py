@@ -13,6 +13,7 @@ from typing import Any
 from fhir_server.storage import query as q
 from fhir_server.storage.codes import TYPE_NAMES
 from fhir_server.storage.contained import MARK
+from fhir_server.storage.rows import DISPLAY
 from fhir_server.storage.sql.dialect import Session, Statement
 from fhir_server.storage.sql.driver import narrow_driver
 from fhir_server.storage.sql.plan import Plan
@@ -52,6 +53,8 @@ class Resolver:
                 return q.Not(await self._predicate(part))
             case q.TokenCode(p, codes):
                 return q.NumberIn(p, await self._tokens_of(codes))
+            case q.TokenIn(p, values):
+                return q.NumberIn(p, await self._stored_tokens(values))
             case q.TokenPrefix():
                 return await self._token_prefix(predicate)
             case q.RefersTo():
@@ -67,7 +70,14 @@ class Resolver:
     async def _tokens_of(self, codes: tuple[str, ...]) -> tuple[int, ...]:
         """A code in whatever system is the tokens there are of it, walked in index order like any token."""
         statement = Statement(self._session.postgresql)
-        where = statement.one_of("t.code", codes, "text")
+        where = f"{statement.one_of('t.code', codes, 'text')} AND t.system <> {statement.bind(DISPLAY)}"
+        rows = await self._session.fetch(*statement.finished(f"SELECT t.v FROM token t WHERE {where}"))
+        return tuple(row[0] for row in rows) or NO_TOKEN
+
+    async def _stored_tokens(self, values: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the tokens that some resource has, or had."""
+        statement = Statement(self._session.postgresql)
+        where = statement.one_of("t.v", values)
         rows = await self._session.fetch(*statement.finished(f"SELECT t.v FROM token t WHERE {where}"))
         return tuple(row[0] for row in rows) or NO_TOKEN
 
