@@ -19,7 +19,7 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
         case "uri":
             return ("missing", "above", "below")
         case "reference":
-            return ("missing", "[type]", *(("identifier",) if "Reference" in definition.element_types else ()))
+            return ("missing", "[type]", "identifier") if "Reference" in definition.element_types else ("missing",)
         case "token":
             coded = ("text", "in", "not-in", "above", "below") if definition.element_types & _CODES else ()
             identified = ("text", "of-type") if "Identifier" in definition.element_types else ()

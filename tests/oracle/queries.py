@@ -125,7 +125,7 @@ class Searches:
         if not possible or self.random.random() > 0.4:
             return None
         chosen = self.random.choice(possible)
-        return self.random.choice(self._targets(resource_type, code) or ["Device"]) if chosen == "[type]" else chosen
+        return self.random.choice(self._targets(resource_type, code) or [""]) if chosen == "[type]" else chosen
 
     # --- values --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,14 @@ from fhir_server.search.extract import extract
 from fhir_server.search.features import trigrams, word, words
 from fhir_server.search.parameters.number import ordered
 from fhir_server.storage.codes import TYPE_NUMBERS
-from fhir_server.storage.rows import NO_DATE, VARIANT_CANONICAL, VARIANT_IDENTIFIER, parameter
+from fhir_server.storage.rows import (
+    DISPLAY,
+    NO_DATE,
+    VARIANT_CANONICAL,
+    VARIANT_IDENTIFIER,
+    VARIANT_TEXT,
+    parameter,
+)
 from fhir_server.validation import validate
 
 LOINC = "http://loinc.org"
@@ -43,6 +50,8 @@ def test_the_rows_of_an_observation() -> None:
     assert set(rows.numbers) == {
         (p("Observation", "status"), token("http://hl7.org/fhir/observation-status", "final"), 0),
         (p("Observation", "code"), code, 0),
+        (p("Observation", "code", VARIANT_TEXT), token(DISPLAY, "body weight"), 0),
+        (p("Observation", "code", VARIANT_TEXT), token(DISPLAY, "weight"), 0),
         (p("Observation", "subject"), rid("Patient", "7"), TYPE_NUMBERS["Patient"]),
         (p("Observation", "date"), 86_400_000, 86_400_999),
         (p("Observation", "value-quantity"), ordered(Decimal("70.5")), symbol("|kilos")),
@@ -57,6 +66,8 @@ def test_the_rows_of_an_observation() -> None:
     }
     assert set(rows.tokens) == {
         (code, LOINC, "29463-7"),
+        (token(DISPLAY, "body weight"), DISPLAY, "body weight"),
+        (token(DISPLAY, "weight"), DISPLAY, "weight"),
         (token("http://hl7.org/fhir/observation-status", "final"), "http://hl7.org/fhir/observation-status", "final"),
     }
     text = p("Observation", "_text")

@@ -53,11 +53,12 @@ def test_an_empty_parameter_is_ignored(value: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "code:in",
         "code:unknown",
         "_id:exact",
         "_sort:desc",
-        "subject:Patient",
+        "subject:Medication",
+        "code:of-type",
+        "status:identifier",
         "code.display",
         "subject.colour",
         "subject:Observation.code",
