@@ -65,13 +65,17 @@ class Location:
     index: int
     value: Any
     type_name: str
+    parent_type: str
+    """The type whose element it is; "" of the resource itself."""
     path: str
     """`Patient.name[0].given[1]`"""
 
 
 def location(node: Node) -> Location:
-    container = node.parent.content if node.parent is not None else None
-    return Location(container, node.key, node.index, node.value, node.type.name, path(node))
+    parent = node.parent
+    if parent is None:
+        return Location(None, node.key, node.index, node.value, node.type.name, "", path(node))
+    return Location(parent.content, node.key, node.index, node.value, node.type.name, parent.type.name, path(node))
 
 
 def path(node: Node) -> str:

@@ -163,7 +163,8 @@ class _Parser:
         if token.kind == "special":
             self._at += 1
             return Special(token.text, token.position)
-        name = self._identifier()
+        # Behind a dot a keyword can only be a name, and R4's own patches write Patient.text.div so.
+        name = self._identifier(keywords=source is not None)
         following = self._tokens[self._at]
         if following.kind != "symbol" or following.text != "(":
             return Member(source, name, token.position)
@@ -180,9 +181,9 @@ class _Parser:
         self.expect("symbol", ")")
         return tuple(arguments)
 
-    def _identifier(self) -> str:
+    def _identifier(self, *, keywords: bool = False) -> str:
         token = self._tokens[self._at]
-        if token.kind == "quoted" or (token.kind == "name" and token.text not in _NAMES_NOT_IDENTIFIERS):
+        if token.kind == "quoted" or (token.kind == "name" and (keywords or token.text not in _NAMES_NOT_IDENTIFIERS)):
             self._at += 1
             return token.text
         raise self._error("Expected a name")

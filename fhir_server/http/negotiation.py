@@ -82,7 +82,7 @@ def body_types(method: str, path: str) -> tuple[str, ...] | None:
     if path.rpartition("/")[2] == "_search":
         return (FORM,)
     if method == "PATCH":
-        return (JSON_PATCH,)
+        return (JSON_PATCH, *JSON_TYPES)
     if resource_type == "Binary" and "$" not in rest:
         return None
     return JSON_TYPES

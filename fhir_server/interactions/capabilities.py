@@ -60,7 +60,7 @@ def _statement(
             "implementation": {"description": "An open FHIR R4 server for musculoskeletal care", "url": base_url},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json"],
-            "patchFormat": ["application/json-patch+json"],
+            "patchFormat": ["application/fhir+json", "application/json-patch+json"],
             "rest": [{key: value for key, value in rest.items() if value}],
         }
     )

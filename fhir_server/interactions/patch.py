@@ -1,4 +1,4 @@
-"""patch and conditional patch with JSON Patch (R4 http.html#patch)."""
+"""patch and conditional patch with JSON Patch and FHIRPath Patch (R4 http.html#patch)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from base64 import b64decode
 from typing import Any
 
 from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
-from fhir_server.interactions import json_patch
+from fhir_server.interactions import fhirpath_patch, json_patch
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.condition import sole_match
 from fhir_server.interactions.draft import prepare
-from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.exchange import JSON_TYPES, Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.interactions.update import put
@@ -56,21 +56,40 @@ async def conditional_patch(server: Server, request: Request, resource_type: str
 
 
 def operations_of(server: Server, request: Request) -> Any:
-    """The patch in the body, or in the Binary of a Bundle entry (R4 http.html#patch: contentType names its kind)."""
-    body = request.body
+    """The patch: an array is a JSON Patch, a Parameters resource a FHIRPath Patch.
+
+    In a Bundle entry the one stands in a Binary, whose contentType names its kind, the other as it is
+    (R4 http.html#patch).
+    """
     if request.resource is not None:
-        binary = request.resource
-        if binary.get("resourceType") != "Binary":
-            raise UnsupportedMediaType(
-                f"A patch in a Bundle is a Binary with contentType {JSON_PATCH}; FHIRPath Patch is not supported yet."
-            )
-        if str(binary.get("contentType", "")).partition(";")[0].strip() != JSON_PATCH:
-            raise UnsupportedMediaType(f"A patch in a Bundle is a Binary with contentType {JSON_PATCH}.")
-        try:
-            body = b64decode(binary.get("data", ""), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise UnparseableBody("The Binary's data is not base64.", expression="Binary.data") from error
+        return _operations_of_entry(server, request.resource)
+    if (request.header("content-type") or "").partition(";")[0].strip().lower() in JSON_TYPES:
+        return _parameters(parse(request.body, max_depth=server.settings.max_json_depth))
+    return parse_array(request.body, max_depth=server.settings.max_json_depth)
+
+
+def _operations_of_entry(server: Server, resource: dict[str, Any]) -> Any:
+    if resource.get("resourceType") == "Parameters":
+        return resource
+    kind = str(resource.get("contentType", "")).partition(";")[0].strip()
+    if resource.get("resourceType") != "Binary" or kind != JSON_PATCH:
+        raise UnsupportedMediaType(
+            f"A patch in a Bundle is a Parameters resource (FHIRPath Patch) or a Binary with contentType {JSON_PATCH}."
+        )
+    try:
+        body = b64decode(resource.get("data", ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnparseableBody("The Binary's data is not base64.", expression="Binary.data") from error
     return parse_array(body, max_depth=server.settings.max_json_depth)
+
+
+def _parameters(resource: dict[str, Any]) -> dict[str, Any]:
+    if resource.get("resourceType") != "Parameters":
+        raise FhirError(
+            f"A FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}.", code="invalid"
+        )
+    validate(resource)
+    return resource
 
 
 async def patch_one(
@@ -95,7 +114,8 @@ def _patched(server: Server, base_url: str, body: bytes, operations: Any) -> tup
     """The stored `body` with the operations applied, valid and indexed."""
     settings = server.settings
     resource = parse(body, max_depth=settings.max_json_depth)
-    patched = json_patch.apply(resource, operations)
+    kind = json_patch if isinstance(operations, list) else fhirpath_patch
+    patched = kind.apply(resource, operations)
     _drop_outdated_narrative(resource, patched)
     for key in ("resourceType", "id"):
         if patched.get(key) != resource[key]:

@@ -88,7 +88,7 @@ async def test_bodies_of_these_types_reach_the_interaction(
         ("POST", "Patient", None),
         ("POST", "Patient", "application/fhir+json; charset=iso-8859-1"),
         ("POST", "Patient", "application/fhir+json; fhirVersion=5.0"),
-        ("PATCH", "Patient/p1", "application/fhir+json"),
+        ("PATCH", "Patient/p1", "application/fhir+xml"),
         ("PATCH", "Patient/p1", "application/xml-patch+xml"),
         ("POST", "Patient/_search", "application/fhir+json"),
     ],

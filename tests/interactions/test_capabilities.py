@@ -142,10 +142,10 @@ class TestInteractions:
         assert (await client.delete(f"Patient?_id={name}")).status == 204
 
     async def test_the_patch_format(self, client: Client, statement: Json, name: str) -> None:
-        assert statement["patchFormat"] == ["application/json-patch+json"]
+        assert statement["patchFormat"] == ["application/fhir+json", "application/json-patch+json"]
         await client.stored(patient(name))
         data = b64encode(b'[{"op":"add","path":"/active","value":true}]').decode()
-        binary = {"resourceType": "Binary", "contentType": statement["patchFormat"][0], "data": data}
+        binary = {"resourceType": "Binary", "contentType": statement["patchFormat"][1], "data": data}
         entry = {"resource": binary, "request": {"method": "PATCH", "url": f"Patient/{name}"}}
         answer = await client.post("", {"resourceType": "Bundle", "type": "batch", "entry": [entry]})
         assert answer.entries[0]["response"]["status"].startswith("200")
