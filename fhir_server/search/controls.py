@@ -64,14 +64,25 @@ def _summary(registry: Registry, types: Types, so_far: Mapping[str, Any], value:
 
 def _elements(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:
     names = [name.strip() for name in value.split(",") if name.strip()]
-    known = {name.removesuffix("[x]") for one in types for name in spec.structure(one).children[one]}
-    unknown = [name for name in names if name.partition(".")[0] not in known]
-    wanted = [name for name in dict.fromkeys(names) if name.partition(".")[0] in known]
+    roots = {name: _root(types, name) for name in names}
+    wanted = [name for name, root in roots.items() if root]
+    unknown = [name for name, root in roots.items() if not root]
     reasons = tuple(f"{_named(types)} has no element {name[:100]!r}." for name in unknown[:10])
-    changes = {"elements": (*so_far.get("elements", ()), *wanted)} if wanted else {}
+    changes = {"elements": (*so_far.get("elements", ()), *(roots[name] for name in wanted))} if wanted else {}
     if not names:
         reasons = ("'_elements' has no value.",)
     return Honoured(",".join(wanted), changes, reasons, "invalid")
+
+
+def _root(types: Types, name: str) -> str:
+    """The element at the root that `name` is, or is below or a choice of (`valueString` of `value`); "" for none."""
+    head = name.partition(".")[0]
+    for one in types:
+        for child in spec.structure(one).children[one]:
+            element, choice, _ = child.partition("[x]")
+            if head == element or (choice and head.startswith(element) and head[len(element) :][:1].isupper()):
+                return element
+    return ""
 
 
 def _sort(registry: Registry, types: Types, so_far: Mapping[str, Any], value: str) -> Honoured:

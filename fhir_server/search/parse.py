@@ -99,7 +99,11 @@ class _Parser:
         except NoValue:
             self._ignore(name, f"'{name}' has no value.", issue="invalid")
         except UnknownParameter:
-            self._ignore(name, f"'{name}' is not a search parameter of {self._of_types(name)} on this server.")
+            reason = f"'{name}' is not a search parameter of {self._of_types(name)} on this server."
+            if self._is_of_some(name):
+                # R4 http.html#vsearch: an error, while what no type has may be ignored.
+                raise InvalidSearch(f"{reason} Name the types that have it in _type.", code="not-supported") from None
+            self._ignore(name, reason)
 
     def request(self) -> SearchRequest:
         if self._controls.get("summary") == "text" and self._controls.get("includes"):
@@ -146,6 +150,11 @@ class _Parser:
         if not all(one in wanted for one in self._types):
             return Criterion("_id", ())
         return AllOf(())
+
+    def _is_of_some(self, name: str) -> bool:
+        """Whether one of several types searched has the parameter."""
+        code = name.partition(".")[0].partition(":")[0]
+        return len(self._types) > 1 and any(code in self._registry.definitions(one) for one in self._types)
 
     def _of_types(self, name: str) -> str:
         """The type searched, or the first one that has not got the parameter."""
