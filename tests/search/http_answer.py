@@ -67,6 +67,8 @@ def differences(answer: Answer, expected: Json) -> Iterator[str]:
     if answer.status not in statuses:
         yield f"status {answer.status}, not {wanted}: {answer.body[:300].decode(errors='replace')}"
         return
+    if isinstance(wanted, list) and answer.status >= 400 and "issue" not in expected:
+        return  # refused, where R4 leaves the choice: the rest is about an answer
     for name, check in _CHECKS.items():
         if name in expected:
             yield from check(answer, expected[name])

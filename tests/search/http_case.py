@@ -22,7 +22,7 @@ LEFT_AS_IT_IS = "%:/?@!$&'()*+,;=-._~[]"
 EVERYTHING = "_count=1000"
 REQUEST = frozenset(("rule", "spec", "get", "method", "post", "form", "send", "body", "headers", "scoped"))
 """What a case or step may say beside what it expects."""
-ABOUT_MATCHES_ONLY = frozenset(("rule", "spec", "get", "post", "form", "match", "include"))
+ABOUT_MATCHES_ONLY = frozenset(("rule", "spec", "get", "post", "form", "status", "match", "include"))
 
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Session:
 
     def send(self, method: str, url: str, headers: dict[str, str] | None = None, body: str | None = None) -> Answer:
         """`url` is relative to the base, or one of this server's own absolute links; `{base}` stands for the base."""
-        relative = self._filled(url).removeprefix(f"{self.base_url}/")
+        relative = self._filled(url).removeprefix(self.base_url).removeprefix("/")
         slash = "/" if relative and not relative.startswith("?") else ""
         target = self._path + slash + quote(relative, safe=LEFT_AS_IT_IS)
         content = None if body is None else self._filled(body).encode()
@@ -119,7 +119,7 @@ def failures_among_all(session: Session, file: CaseFile) -> Iterator[str]:
         if case.keys() <= ABOUT_MATCHES_ONLY and "match" in case:
             answer = _carry_out(session, case, EVERYTHING)
             known = answer.of(file.ids) if answer.status == 200 else answer
-            found = differences(known, {name: case[name] for name in case if name != "include"})
+            found = differences(known, case)
             yield from (_report(file, case, case, f"{line} (searched among all)") for line in found)
 
 
