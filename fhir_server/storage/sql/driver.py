@@ -11,7 +11,7 @@ from fhir_server.storage import query as q
 from fhir_server.storage.contained import MARK
 from fhir_server.storage.sql.conditions import live
 from fhir_server.storage.sql.dialect import Session, Statement
-from fhir_server.storage.sql.predicates import row_condition, table_of
+from fhir_server.storage.sql.predicates import driving_condition, featured_versions, table_of
 
 SELECTIVE, TOKEN, RANGE, LISTING = range(4)
 """How narrow a driving predicate is: a few rows, a code's rows, unknown until counted, all of the type."""
@@ -143,6 +143,8 @@ def _rank(predicate: q.Predicate, resource_type: str) -> int:
             return TOKEN if b_in is not None else RANGE
         case q.NumberRange() | q.TextPrefix() | q.PeriodRange(primary=False) | q.Features():
             return RANGE
+        case q.TextContains(features=features):
+            return RANGE if features else LISTING
         case q.Or(parts):
             ranks = {_rank(part, resource_type) for part in parts}
             simple = all(isinstance(part, _WALKED) for part in parts) and len(parts) <= MERGED_VALUES
@@ -150,7 +152,7 @@ def _rank(predicate: q.Predicate, resource_type: str) -> int:
     return LISTING
 
 
-_WALKED = (q.NumberIn, q.TextIn, q.NumberRange, q.TextPrefix, q.CompositeMatch)
+_WALKED = (q.NumberIn, q.TextIn, q.NumberRange, q.TextPrefix, q.TextContains, q.CompositeMatch)
 """Leaves that are rows of one index in one place."""
 
 
@@ -183,12 +185,17 @@ async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Dri
     statement = Statement(session.postgresql)
     counts = []
     for place, candidate in enumerate(candidates):
-        where = row_condition(candidate.predicate, statement, query.resource_type, "n")
-        newest, reaches = ("", str(UNKNOWN))
+        reaches = str(UNKNOWN)
+        match candidate.predicate:
+            case q.Features(features) | q.TextContains(features=features) if features:
+                rows = featured_versions(features, statement)
+            case predicate:
+                where = driving_condition(predicate, statement, query.resource_type, "n")
+                rows = f"SELECT n.k FROM {candidate.table} n WHERE {where}"
         if isinstance(candidate.predicate, q.NumberIn) and len(candidate.predicate.values) == 1:
-            newest, reaches = " ORDER BY n.k DESC", f"coalesce(min(counted.k), {UNKNOWN})"
-        rows = f"SELECT n.k FROM {candidate.table} n WHERE {where}{newest} LIMIT {limit}"
-        counts.append(f"SELECT {place}, count(*), {reaches} FROM ({rows}) counted")
+            rows += " ORDER BY n.k DESC"
+            reaches = f"coalesce(min(counted.k), {UNKNOWN})"
+        counts.append(f"SELECT {place}, count(*), {reaches} FROM ({rows} LIMIT {limit}) counted")
     found = await session.fetch(*statement.finished(" UNION ALL ".join(counts)))
     counted = [_Counted(candidates[place], rows, reaches) for place, rows, reaches in found]
     return sorted(counted, key=lambda one: (one.rows, one.driver.rank, one.reaches))

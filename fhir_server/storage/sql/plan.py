@@ -14,7 +14,7 @@ from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.sql.conditions import DRIVING, UNDATED, Outer, condition
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, listing, scattered
-from fhir_server.storage.sql.predicates import listing_parameter, row_condition
+from fhir_server.storage.sql.predicates import driving_condition, listing_parameter
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 WITHOUT_BODY = VERSION_COLUMNS.replace("ver.body", "NULL")
@@ -93,7 +93,7 @@ class Plan:
 
         Whether a version is superseded is tested last: nearly none is.
         """
-        where = row_condition(driver.predicate, self._statement, self.query.resource_type, "n")
+        where = driving_condition(driver.predicate, self._statement, self.query.resource_type, "n")
         where += self._date_bounds() + bounds
         places = {id(predicate): place for place, predicate in enumerate(self.driver.others)}
         others = [predicate for predicate in self.query.predicates if predicate is not (covered or driver.predicate)]

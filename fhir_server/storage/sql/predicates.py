@@ -39,6 +39,17 @@ def row_condition(predicate: q.Predicate, statement: Statement, resource_type: s
     raise TypeError(f"not a predicate of one index row: {type(predicate).__name__}")
 
 
+def driving_condition(predicate: q.Predicate, statement: Statement, resource_type: str, row: str) -> str:
+    """`row_condition` for rows that are walked: those of texts with certain features are looked up by these."""
+    match predicate:
+        case q.Or(parts):
+            return f"({' OR '.join(driving_condition(part, statement, resource_type, row) for part in parts)})"
+        case q.TextContains(features=features) if features:
+            # The + keeps both engines from walking all rows of the parameter instead.
+            return f"{_having(features, statement, row)} AND {_text_row(predicate, statement, row, '+')}"
+    return row_condition(predicate, statement, resource_type, row)
+
+
 PATIENT_COMPARTMENT = parameter(1)
 """Number rows of this parameter, for every type: v is the rid of a Patient whose compartment holds the resource."""
 
@@ -94,7 +105,9 @@ def _dictionary_entry(predicate: q.TokenCode | q.TokenSystem | q.TokenPrefix, st
             return f"{starts_with('t.code', prefix, statement)} AND t.system = {statement.bind(system)}"
 
 
-def _text_row(predicate: q.TextIn | q.TextPrefix | q.TextContains, statement: Statement, row: str) -> str:
+def _text_row(
+    predicate: q.TextIn | q.TextPrefix | q.TextContains, statement: Statement, row: str, plus: str = ""
+) -> str:
     match predicate:
         case q.TextIn(p, values, w):
             text = f"{row}.p = {statement.bind(p)} AND {statement.one_of(f'{row}.v', values, 'text')}"
@@ -102,21 +115,31 @@ def _text_row(predicate: q.TextIn | q.TextPrefix | q.TextContains, statement: St
         case q.TextPrefix(p, prefix):
             return f"{row}.p = {statement.bind(p)} AND {starts_with(f'{row}.v', prefix, statement)}"
         case q.TextContains(p, text):
-            pieces = statement.one_of(f"{row}.p", (p, p + VARIANT_PIECE), "int")
+            pieces = statement.one_of(f"{plus}{row}.p", (p, p + VARIANT_PIECE), "int")
             # Behind the limit stands the hash of a text that was cut.
             return f"{pieces} AND {statement.contains(f'substr({row}.v, 1, {TEXT_LIMIT})', text)}"
 
 
 def _featured(items: tuple[int, ...], statement: Statement, resource_type: str, row: str) -> str:
-    """The listing row of a resource that has all the features, which are looked up first, the first of them first."""
+    """The listing row of a resource that has all the features."""
     own = f"+{row}.p = {statement.bind(listing_parameter(resource_type))} AND +{row}.v = 0"
+    return f"{own} AND {_having(items, statement, row)}"
+
+
+def _having(items: tuple[int, ...], statement: Statement, row: str) -> str:
+    """A row of a version that has all the features, which are looked up first."""
+    versions = featured_versions(items, statement)
+    return f"{row}.seq = ANY(ARRAY({versions}))" if statement.postgresql else f"{row}.seq IN ({versions})"
+
+
+def featured_versions(items: tuple[int, ...], statement: Statement) -> str:
+    """SELECT of the seqs of versions that have all the features; on SQLite by the first, which should be the rarest."""
     if statement.postgresql:
-        wanted = f"f.items @> {statement.bind(list(items))}::int[]"
-        return f"{own} AND {row}.seq = ANY(ARRAY(SELECT f.seq FROM feature f WHERE {wanted}))"
+        return f"SELECT f.seq FROM feature f WHERE f.items @> {statement.bind(list(items))}::int[]"
     first, *others = items
     probe = "EXISTS (SELECT 1 FROM posting o WHERE o.v = {} AND o.seq = f.seq)"
     where = [f"f.v = {statement.bind(first)}", *(probe.format(statement.bind(item)) for item in others)]
-    return f"{own} AND {row}.seq IN (SELECT f.seq FROM posting f WHERE {' AND '.join(where)})"
+    return f"SELECT f.seq FROM posting f WHERE {' AND '.join(where)}"
 
 
 def _bounds(column: str, low: int | None, high: int | None, statement: Statement) -> list[str]:

@@ -62,7 +62,7 @@ class Resolver:
             case q.ReferredFrom():
                 return await self._referred_from(predicate)
             case q.TextContains(_, _, features) if features:
-                return q.And((q.Features(await self._rarest_first(features)), predicate))
+                return replace(predicate, features=await self._rarest_first(features))
             case q.Features(items):
                 return q.Features(await self._rarest_first(items))
         return predicate
