@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch, ResourceNotFound
+from fhir_server.interactions.contained_matches import is_contained
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.prefer import preference
 from fhir_server.interactions.searchset import KIND, Found, searchset
@@ -131,7 +132,8 @@ async def _page(server: Server, request: Request, queries: Sequence[Query]) -> S
 async def _included(
     server: Server, request: Request, wanted: SearchRequest, page: SearchPage, at: Cursor | None
 ) -> Included:
-    if not wanted.includes or not page.matches:
+    matches = [one for one in page.matches if not is_contained(one)]
+    if not wanted.includes or not matches:
         return NOTHING_INCLUDED
     query = IncludeQuery(
         inclusions(server.registry, wanted),
@@ -139,4 +141,4 @@ async def _included(
         server.settings.max_includes,
         at.included if at is not None else None,
     )
-    return await server.store.included(request.scope, query, page.matches)
+    return await server.store.included(request.scope, query, matches)

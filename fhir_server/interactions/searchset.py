@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fhir_server.errors import Issue, operation_outcome
 from fhir_server.interactions.binary import complete_body
 from fhir_server.interactions.bundle import bundle, entry, search_links
+from fhir_server.interactions.contained_matches import full_url, matched
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.subset import Subset
 from fhir_server.model.json import encode as encode_json
@@ -42,7 +43,8 @@ async def searchset(server: Server, request: Request, path: str, found: Found) -
     entries: list[bytes] = []
     if at.included is None:
         subset = Subset(wanted.summary, wanted.elements)
-        entries += [await _entry(server, request, one, subset, "match") for one in found.page.matches]
+        matches = await matched(server, request, wanted, found.page.matches)
+        entries += [await _entry(server, request, one, subset, "match") for one in matches]
     subset = Subset(wanted.summary)  # R4 search.html#elements: not of included resources
     entries += [await _entry(server, request, one, subset, "include") for one in found.included.resources]
     issues = _issues(found)
@@ -55,7 +57,7 @@ async def searchset(server: Server, request: Request, path: str, found: Found) -
 async def _entry(server: Server, request: Request, version: StoredVersion, subset: Subset, mode: str) -> bytes:
     body = version.body if version.blob is None else await complete_body(server, request, version)
     return entry(
-        full_url=f"{request.base_url}/{version.resource_type}/{version.logical_id}",
+        full_url=full_url(request.base_url, version),
         resource=subset.of(body or b"") if subset else body,
         search_mode=mode,
     )

@@ -37,7 +37,7 @@ from fhir_server.search.request import (
 from fhir_server.search.sorting import sort_key
 from fhir_server.settings import Settings
 from fhir_server.storage.codes import TYPE_NUMBERS
-from fhir_server.storage.contained import contained_type, shift
+from fhir_server.storage.contained import contained_query, contained_type, shift
 from fhir_server.storage.query import (
     And,
     Exists,
@@ -95,10 +95,14 @@ def compile_query(
 def compile_queries(
     request: SearchRequest, matching: Matching, *, default_count: int, max_count: int
 ) -> tuple[Query, ...]:
-    """The queries, one for each type searched, that answer `request` together."""
+    """The queries, one for each type searched and one for what is contained of it, that answer `request` together."""
     count = default_count if request.count is None else min(request.count, max_count)
     total = request.total != "none" or request.count == 0
-    return tuple([_query(request, one, matching, count, total) for one in request.types])
+    found = [_query(request, one, matching, count, total) for one in request.types]
+    if request.contained == "false":
+        return tuple(found)
+    inside = [contained_query(query) for query in found]
+    return tuple(inside if request.contained == "true" else [*found, *inside])
 
 
 def _query(request: SearchRequest, resource_type: str, matching: Matching, count: int, total: bool) -> Query:

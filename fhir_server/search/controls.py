@@ -160,6 +160,8 @@ _INCLUDES: dict[str, Reader] = {
 CONTROLS: dict[str, Reader] = {
     "_count": _count,
     "_total": _one_of("_total", "total", ("none", "estimate", "accurate")),
+    "_contained": _one_of("_contained", "contained", ("false", "true", "both")),
+    "_containedType": _one_of("_containedType", "contained_type", ("container", "contained")),
     "_summary": _summary,
     "_elements": _elements,
     "_sort": _sort,

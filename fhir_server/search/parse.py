@@ -24,8 +24,6 @@ _NOT_SUPPORTED = {
     "_query": "named queries",
     "_filter": "the filter language",
     "_content": "text search in whole resources",
-    "_contained": "searching contained resources",
-    "_containedType": "searching contained resources",
 }
 """Parameters that would change which resources are found: refused, because ignoring one would widen the answer."""
 

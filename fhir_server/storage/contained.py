@@ -42,6 +42,13 @@ def shift_rows(rows: IndexRows) -> None:
     rows.compartments = []
 
 
+def contained_query(query: q.Query) -> q.Query:
+    """`query` asked of the contained resources of its type."""
+    keys = tuple(replace(key, ps=tuple(p + SHIFT for p in key.ps)) for key in query.sort)
+    predicates = tuple(map(shift, query.predicates))
+    return replace(query, resource_type=contained_type(query.resource_type), predicates=predicates, sort=keys)
+
+
 def shift(predicate: q.Predicate) -> q.Predicate:
     """`predicate` asked of a contained resource; what it refers to is asked as before."""
     match predicate:

@@ -72,3 +72,53 @@ async def test_missing_sees_references_to_contained_resources(client: Client) ->
     await client.stored(request("contained-6", code="there"))
     assert (await client.get("MedicationRequest?_id=contained-6&requester:missing=false")).ids == ["contained-6"]
     assert (await client.get("MedicationRequest?_id=contained-6&requester:missing=true")).ids == []
+
+
+class TestContained:
+    """R4 search.html#contained: `_contained` and `_containedType`."""
+
+    async def fill(self, client: Client) -> None:
+        await client.stored(patient("contained-p"))
+        await client.stored(request("contained-7", code="unique-7"))
+        await client.stored(
+            {
+                "resourceType": "Medication",
+                "id": "contained-7m",
+                "code": {"coding": [{"system": "urn:drugs", "code": "unique-7"}]},
+            }
+        )
+
+    async def test_the_containers(self, client: Client) -> None:
+        await self.fill(client)
+        answer = await client.get("Medication?code=unique-7&_contained=true")
+        assert [(r["resourceType"], r["id"]) for r in answer.resources] == [("MedicationRequest", "contained-7")]
+        assert answer.entries[0]["search"] == {"mode": "match"}
+        assert answer.entries[0]["fullUrl"].endswith("/MedicationRequest/contained-7")
+
+    async def test_the_contained_resources(self, client: Client) -> None:
+        await self.fill(client)
+        answer = await client.get("Medication?code=unique-7&_contained=true&_containedType=contained")
+        assert [(r["resourceType"], r["id"]) for r in answer.resources] == [("Medication", "m")]
+        assert answer.entries[0]["fullUrl"].endswith("/MedicationRequest/contained-7#m")
+
+    async def test_both(self, client: Client) -> None:
+        await self.fill(client)
+        answer = await client.get("Medication?code=unique-7&_contained=both&_total=accurate")
+        assert sorted(answer.ids) == ["contained-7", "contained-7m"]
+        assert answer.resource["total"] == 2
+        assert (await client.get("Medication?code=unique-7&_contained=false")).ids == ["contained-7m"]
+
+    async def test_pages(self, client: Client) -> None:
+        await client.stored(patient("contained-p"))
+        for n in range(5):
+            await client.stored(request(f"contained-page-{n}", code="paged"))
+        url, found = "Medication?code=paged&_contained=true&_count=2&_sort=-_lastUpdated", []
+        while url:
+            page = await client.get(url)
+            found += page.ids
+            url = page.link("next") or ""
+        assert found == [f"contained-page-{n}" for n in reversed(range(5))]
+
+    async def test_a_value_it_does_not_take(self, client: Client) -> None:
+        answer = await client.get("Medication?code=x&_contained=maybe")
+        assert (answer.status, answer.issue["code"]) == (400, "invalid")

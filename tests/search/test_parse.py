@@ -68,7 +68,6 @@ def test_an_empty_parameter_is_ignored(value: str) -> None:
         "_filter",
         "_query",
         "_content",
-        "_contained",
     ],
 )
 @pytest.mark.parametrize("strict", [False, True])

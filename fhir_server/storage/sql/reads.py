@@ -11,6 +11,7 @@ from fhir_server.model.identity import rid
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, HistoryPage, SearchPage, StoredVersion
 from fhir_server.storage.codes import FIRST_CONTAINED_TYPE, METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.contained import MARK
 from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
@@ -130,7 +131,7 @@ async def _snapshot(session: Session, query: q.Query) -> int:
 
 async def _total(session: Session, query: q.Query) -> int:
     """Matches in all; of a whole type as it is now, the counter that every write keeps."""
-    if not query.predicates and query.snapshot is None:
+    if not query.predicates and query.snapshot is None and not query.resource_type.startswith(MARK):
         sql = positional("SELECT s.count FROM type_stat s WHERE s.type = ?", session.postgresql)
         counted = await session.fetch(sql, (TYPE_NUMBERS[query.resource_type],))
         return int(counted[0][0]) if counted else 0
