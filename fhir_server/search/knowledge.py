@@ -13,6 +13,7 @@ from fhir_server.model.json import decode
 from fhir_server.model.reference import parse_reference
 from fhir_server.search.criteria import target_types
 from fhir_server.search.matching import NOTHING, Knowledge, unescape
+from fhir_server.search.modifiers import is_mime_type
 from fhir_server.search.parameters.token import parse
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import (
@@ -57,7 +58,10 @@ def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> It
 
 def _is_token(code: str, types: Iterable[str], registry: Registry) -> bool:
     found = (registry.definitions(one).get(code) for one in types)
-    return any(definition is not None and definition.search_type == "token" for definition in found)
+    return any(
+        definition is not None and definition.search_type == "token" and not is_mime_type(definition)
+        for definition in found
+    )
 
 
 def _ends(code: str, types: Iterable[str], registry: Registry) -> set[str]:

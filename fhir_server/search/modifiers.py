@@ -19,7 +19,11 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
         case "uri":
             return ("missing", "above", "below")
         case "reference":
-            return ("missing", "[type]", "identifier") if "Reference" in definition.element_types else ("missing",)
+            by_url = ("below",) if "canonical" in definition.element_types else ()
+            literal = ("[type]", "identifier") if "Reference" in definition.element_types else ()
+            return ("missing", *literal, *by_url)
+        case "token" if is_mime_type(definition):
+            return ("missing", "not", "below")
         case "token":
             coded = ("text", "in", "not-in", "above", "below") if definition.element_types & _CODES else ()
             identified = ("text", "of-type") if "Identifier" in definition.element_types else ()
@@ -28,3 +32,8 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
 
 
 _CODES = frozenset(("CodeableConcept", "Coding", "code"))
+
+
+def is_mime_type(definition: Definition) -> bool:
+    """Below a MIME type are those with parameters, whatever a code system may say (R4 search.html#mimetype)."""
+    return definition.bindings == ("http://hl7.org/fhir/ValueSet/mimetypes",)

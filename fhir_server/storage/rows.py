@@ -15,6 +15,8 @@ VARIANT_VALUE = 0
 """The parameter itself."""
 VARIANT_CANONICAL = 1
 """A quantity in UCUM base units."""
+VARIANT_VERSION = 1
+"""A canonical in a reference parameter, for :below: number rows, v = hash of its url and a start of its version."""
 VARIANT_IDENTIFIER = 2
 """Reference.identifier, for the :identifier modifier (text rows)."""
 VARIANT_TEXT = 3

@@ -371,12 +371,17 @@ def uri(text: str) -> Test:
 def uri_below(text: str) -> Test:
     """The search term left-matches the value; URLs only, not URNs (R4 search.html#uri)."""
     wanted = unescape(text)
-    return lambda value: _is_url(value.data) and value.data.startswith(wanted)
+    return lambda value: _is_url(value.data) and _without_version(value).startswith(wanted)
 
 
 def uri_above(text: str) -> Test:
     wanted = unescape(text)
-    return lambda value: _is_url(value.data) and wanted.startswith(value.data)
+    return lambda value: _is_url(value.data) and wanted.startswith(_without_version(value))
+
+
+def _without_version(value: Value) -> str:
+    """search-16: a canonical is above or below by its url."""
+    return str(value.data).partition("|")[0] if value.type == "canonical" else str(value.data)
 
 
 def _is_url(text: Any) -> bool:

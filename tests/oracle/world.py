@@ -309,4 +309,5 @@ def _is_canonical(resource_type: str, code: str) -> bool:
         ("QuestionnaireResponse", "questionnaire"),
         ("ServiceRequest", "instantiates-canonical"),
         ("CarePlan", "instantiates-canonical"),
+        ("CodeSystem", "supplements"),
     }

@@ -17,6 +17,7 @@ from fhir_server.model.identity import token as token_hash
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.elements import implied_systems
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
+from fhir_server.search.modifiers import is_mime_type
 from fhir_server.search.parameters import string
 from fhir_server.search.paths import PRESENT
 from fhir_server.storage.query import (
@@ -184,6 +185,10 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
             return any_of([_texts(definition, source, value) for source in definition.sources for value in values])
         case "of-type":
             return any_of([_typed(definition, source, value) for source in definition.sources for value in values])
+        case "below" if is_mime_type(definition):
+            return any_of(
+                [_with_parameters(source.p, unescape(one)) for source in definition.sources for one in values]
+            )
         case "in" | "above" | "below":
             return _concepts(definition, modifier, values, matching)
         case "not-in":
@@ -211,6 +216,10 @@ def _typed(definition: Definition, source: Source, value: str) -> Predicate:
         raise unusable(f"{definition.code}:of-type", value, "an identifier of a type: write system|code|value")
     of_type = NumberIn(source.p + VARIANT_OF_TYPE, (_of_type(*parts),))
     return And((of_type, TextIn(source.p, (cut(parts[2]),))))
+
+
+def _with_parameters(p: int, mime_type: str) -> Predicate:
+    return any_of([NumberIn(p, (token_hash("", mime_type),)), TokenPrefix(p, "", f"{mime_type};")])
 
 
 def _concepts(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
