@@ -91,7 +91,10 @@ def _resource(
 
 
 def _search_parameter(one: Declared) -> dict[str, str]:
-    return {"name": one.name, "type": one.search_type} | ({"definition": one.url} if one.url else {})
+    found = {"name": one.name, "type": one.search_type} | ({"definition": one.url} if one.url else {})
+    if one.modifiers:  # R4 has no element for them
+        found["documentation"] = f"Modifiers: {', '.join(f':{modifier}' for modifier in one.modifiers)}."
+    return found
 
 
 def _operations(name: str | None, operations: tuple[tuple[str | None, str, str], ...]) -> list[dict[str, str]]:

@@ -6,13 +6,14 @@ from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import split
-from fhir_server.search.modifiers import OF_ID, OF_LAST_UPDATED, modifiers
+from fhir_server.search.modifiers import IS, OF_ID, OF_LAST_UPDATED, modifiers
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import AllOf, AnyOf, Chained, Condition, Criterion, NoneOf, ReverseChained
 
 OF_EVERY_TYPE = frozenset(("_id", "_lastUpdated", "_list", "_text"))
 """Parameters of all types that are not answered by rows extracted from an element."""
-_WITH_MODIFIERS: dict[str, tuple[str, ...]] = {"_id": OF_ID, "_lastUpdated": OF_LAST_UPDATED}
+WITH_MODIFIERS: dict[str, tuple[str, ...]] = {"_id": OF_ID, "_lastUpdated": OF_LAST_UPDATED}
+"""The modifiers of those."""
 MOST_LINKS = 8
 """Most references that one condition may follow."""
 
@@ -77,7 +78,7 @@ class _Reader:
 
     def _modified(self, resource_type: str, code: str, modifier: str) -> Criterion:
         definition = self._registry.definitions(resource_type).get(code)
-        allowed = modifiers(definition) if definition else _WITH_MODIFIERS.get(code, ())
+        allowed = modifiers(definition) if definition else WITH_MODIFIERS.get(code, ())
         if "[type]" in allowed and modifier in spec.RESOURCE_TYPES:
             assert definition is not None
             _check_target(definition, modifier)
@@ -169,8 +170,10 @@ def _applies(found: Condition, resource_type: str, registry: Registry, known: di
         case Criterion(code, _, modifier):
             definition = registry.definitions(resource_type).get(code)
             if definition is None:
-                return code in OF_EVERY_TYPE and (not modifier or modifier in _WITH_MODIFIERS.get(code, ()))
+                return code in OF_EVERY_TYPE and (not modifier or modifier in WITH_MODIFIERS.get(code, ()))
             allowed = modifiers(definition)
+            if modifier == IS:
+                return definition.search_type == "string"
             return not modifier or modifier in allowed or ("[type]" in allowed and modifier in target_types(definition))
         case Chained(code, target, inner):
             definition = registry.definitions(resource_type).get(code)

@@ -6,24 +6,36 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fhir_server import spec
-from fhir_server.search.criteria import target_types
+from fhir_server.search.criteria import OF_EVERY_TYPE, WITH_MODIFIERS, target_types
+from fhir_server.search.modifiers import modifiers
 from fhir_server.search.registry import R4, Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One `searchParam`: its name, its type and the URL of its SearchParameter."""
+    """One `searchParam`: its name, its type, the URL of its SearchParameter, and its modifiers."""
 
     name: str
     search_type: str
     url: str
+    modifiers: tuple[str, ...] = ()
+    """Without their colon; `[type]` stands for a type that the reference may be of."""
 
 
 def declared(resource_type: str, registry: Registry = R4) -> tuple[Declared, ...]:
     """Every parameter a search of `resource_type` honours, by name."""
-    parameters = spec.search_parameters(resource_type)
-    names = sorted({"_id", "_lastUpdated", *registry.definitions(resource_type)})
-    return tuple(Declared(name, parameters[name].type, parameters[name].url) for name in names)
+    parameters, known = spec.search_parameters(resource_type), registry.definitions(resource_type)
+    own = OF_EVERY_TYPE & parameters.keys()
+    found = [
+        Declared(
+            name,
+            parameters[name].type,
+            parameters[name].url,
+            modifiers(known[name]) if name in known else WITH_MODIFIERS.get(name, ()),
+        )
+        for name in {*own, *known}
+    ]
+    return tuple(sorted([*found, Declared("_filter", "special", "")], key=lambda one: one.name))
 
 
 def declared_of_all(registry: Registry = R4) -> tuple[Declared, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fhir_server.search.definitions import Definition
 
 OF_ID = ("missing", "not")
+IS = "is"
+"""What `_filter` asks of strings by eq: no modifier of a parameter."""
 OF_LAST_UPDATED = ("missing",)
 """Those of the parameters that every resource has a value for."""
 

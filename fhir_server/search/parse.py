@@ -9,6 +9,7 @@ from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.controls import CONTROLS
 from fhir_server.search.criteria import NoValue, UnknownParameter, applies, condition, value_count
+from fhir_server.search.filter import parse_filter
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import AllOf, Condition, Criterion, Ignored, SearchRequest
 
@@ -22,7 +23,6 @@ MOST_VALUES = 1000
 
 _NOT_SUPPORTED = {
     "_query": "named queries",
-    "_filter": "the filter language",
     "_content": "text search in whole resources",
 }
 """Parameters that would change which resources are found: refused, because ignoring one would widen the answer."""
@@ -135,10 +135,18 @@ class _Parser:
         """What the parameter asks of each of the types. Raises UnknownParameter when one of them has none such."""
         if name == "_type":
             return self._type_condition(value)
-        found = condition(self._types[0], name, value, self._registry)
+        if name == "_filter":
+            found = self._filter_condition(value)
+        else:
+            found = condition(self._types[0], name, value, self._registry)
         if len(self._types) > 1 and not all(applies(found, one, self._registry) for one in self._types):
             raise UnknownParameter
         return found
+
+    def _filter_condition(self, value: str) -> Condition:
+        if not value.strip():
+            raise NoValue
+        return parse_filter(self._types[0], value, self._registry)
 
     def _type_condition(self, value: str) -> Condition:
         """`_type` beside a type in the URL holds for every resource found, or for none."""

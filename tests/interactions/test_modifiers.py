@@ -114,6 +114,11 @@ async def stored(client: Client) -> Client:
         ("Patient?identifier:of-type=urn:types|PI|446053", []),
         ("Patient?identifier:text=medical", ["1"]),
         ("Patient?_has:Condition:patient:code:below=back", ["1"]),
+        ("Condition?_filter=code eq http://test.example/modifiers|knee", ["knee"]),
+        ("Condition?_filter=code ss back and not (code eq back)", ["low"]),
+        ("Condition?_filter=subject:Patient.identifier eq 446053 and code pr true", ["back", "knee", "low", "words"]),
+        ("Condition?_filter=(code eq knee or code eq back) and patient re Patient/modifiers-1", ["back", "knee"]),
+        ("Condition?_filter=code pr false and patient pr true", ["bare"]),
     ],
 )
 async def test_finds(stored: Client, search: str, found: list[str]) -> None:

@@ -65,7 +65,6 @@ def test_an_empty_parameter_is_ignored(value: str) -> None:
         "_has:Observation:patient",
         "_has:Observation:code:value",
         "_has:Patient:organization:name",
-        "_filter",
         "_query",
         "_content",
     ],

@@ -11,6 +11,7 @@ from fhir_server.model.identity import LONGEST_CACHED, hash64
 from fhir_server.search.definitions import Definition
 from fhir_server.search.features import trigrams
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
+from fhir_server.search.modifiers import IS
 from fhir_server.storage.query import Predicate, TextContains, TextIn, TextPrefix
 from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, IndexRows, cut
 
@@ -134,7 +135,15 @@ def _is_exactly(p: int, code: str, value: str) -> Predicate:
     return TextIn(p, (cut(fold(text)),), hash64(text.encode()))
 
 
-_MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly}
+def _is(p: int, code: str, value: str) -> Predicate:
+    """The whole string, without case and accents (`_filter`'s eq)."""
+    folded = fold(unescape(value))
+    if not folded:
+        raise unusable(code, value, "a string with letters or digits")
+    return TextIn(p, (cut(folded),))
+
+
+_MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly, IS: _is}
 
 
 def search_prefix(code: str, value: str) -> str:
