@@ -57,7 +57,9 @@ def test_an_alias_has_no_rows_and_reads_only_owners() -> None:
 def test_every_parameter_with_an_expression_is_searchable() -> None:
     for resource_type in spec.RESOURCE_TYPES:
         expressed = {code for code, p in spec.search_parameters(resource_type).items() if p.expression}
-        assert {parameter.name for parameter in declared(resource_type)} == expressed | {"_id", "_lastUpdated"}
+        text = {"_text"} & spec.search_parameters(resource_type).keys()
+        of_all = {"_id", "_lastUpdated", "_list", "_filter"}
+        assert {parameter.name for parameter in declared(resource_type)} == expressed | of_all | text
 
 
 def test_every_type_compiles_to_one_function() -> None:
