@@ -73,10 +73,16 @@ class Plan:
         return statement.finished(f"SELECT (SELECT count(*) FROM ({found}) q) - ({gone})")
 
     def joined(self, column: str, join: str, limit: int) -> tuple[str, list[object]]:
-        """Up to `limit` rows of `column` from `join`, the rows beside a match q; NULL for a match that has none."""
+        """`column` of `join`, the rows beside a match q, of up to `limit` matches; NULL for a match that has none."""
         self._statement = Statement(self._postgresql, self.query.snapshot)
         rows = self._rows(self.driver, "n.seq AS seq")
         return self._statement.finished(f"SELECT {column} FROM ({rows} LIMIT {limit}) q LEFT JOIN {join} LIMIT {limit}")
+
+    def joined_once(self, column: str, join: str, limit: int) -> tuple[str, list[object]]:
+        """As `joined`, of all matches: up to `limit` different values."""
+        self._statement = Statement(self._postgresql, self.query.snapshot)
+        rows = self._rows(self.driver, "n.seq AS seq")
+        return self._statement.finished(f"SELECT DISTINCT {column} FROM ({rows}) q LEFT JOIN {join} LIMIT {limit}")
 
     # -- conditions ------------------------------------------------------------------------------------------
 

@@ -152,8 +152,16 @@ class Resolver:
             driver = await narrow_driver(self._session, query)
             if driver is None:
                 return None
-            sql, parameters = Plan(query, driver, self._session.postgresql).joined(column, join, FEW + 1)
-            found.update(row[0] for row in await self._session.fetch(sql, parameters))
+            plan = Plan(query, driver, self._session.postgresql)
+            rows = await self._session.fetch(*plan.joined(column, join, FEW + 1))
+            values = _known(rows)
+            if len(rows) > FEW:
+                if len(values) > FEW // 2:
+                    return None
+                # Many matches of few resources: asked of each candidate, most would be asked in vain.
+                rows = await self._session.fetch(*plan.joined_once(column, join, FEW + 1))
+                values = _known(rows)
+            found |= values
             if len(found) > FEW:
                 return None
         return tuple(found)
@@ -164,6 +172,10 @@ class Resolver:
             rows = await self._session.fetch("SELECT s.type FROM type_stat s", ())
             self._stored_types = frozenset(TYPE_NAMES[row[0]] for row in rows)
         return self._stored_types
+
+
+def _known(rows: Sequence[Sequence[Any]]) -> set[int]:
+    return {row[0] for row in rows if row[0] is not None}
 
 
 def _or(parts: Sequence[q.Predicate]) -> q.Predicate:
