@@ -47,7 +47,9 @@ class Path:
 class Code:
     """See the module."""
 
-    __slots__ = ("_items", "_items_later", "_scalar", "_truth", "constant", "one", "ordered", "path", "raw", "types")
+    __slots__ = (
+        "_items", "_items_later", "_scalar", "_truth", "constant", "one", "ordered", "path", "pure", "raw", "types"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Code:
         path: Path | None = None,
         constant: Any = None,
         ordered: bool = True,
+        pure: bool = False,
     ) -> None:
         self.types = types
         """What the items may be; None: not known."""
@@ -73,6 +76,8 @@ class Code:
         self.constant = constant
         """The value of a literal."""
         self.ordered = ordered
+        self.pure = pure
+        """It looks at nothing but `$this` and costs what it reads: it runs without an evaluation."""
         self._items = items
         self._items_later = items_later
         self._scalar = scalar
@@ -169,7 +174,7 @@ def _scalar_of_raw(raw: RawRun, one: Scalar | None, convert: Callable[[Any], Any
 
 def constant(value: Any, kind: str) -> Code:
     """A literal."""
-    return Code((SYSTEM_BY_KIND[kind],), scalar=lambda evaluation, this: value, constant=value)
+    return Code((SYSTEM_BY_KIND[kind],), scalar=lambda evaluation, this: value, constant=value, pure=True)
 
 
 def _nothing(evaluation: Evaluation, this: Any) -> list[Any]:
@@ -185,11 +190,11 @@ NOTHING: Any = None
 """`$this` where there is no item; only in scopes that are not raw."""
 
 
-def subset(source: Code, choose: Callable[[Evaluation, Any, list[Any]], list[Any]]) -> Code:
+def subset(source: Code, choose: Callable[[Evaluation, Any, list[Any]], list[Any]], *, pure: bool = False) -> Code:
     """Some items of `source`; `choose` works on either representation."""
 
     def over(run: Run) -> Run:
         return lambda evaluation, this: choose(evaluation, this, run(evaluation, this))
 
     raw = over(source.raw) if source.raw is not None else None
-    return Code(source.types, raw=raw, items_later=lambda: over(source.items()), ordered=source.ordered)
+    return Code(source.types, raw=raw, items_later=lambda: over(source.items()), ordered=source.ordered, pure=pure)

@@ -32,7 +32,7 @@ from fhir_server.fhirpath.node import Item, Node
 from fhir_server.fhirpath.numbers import MAX_INTEGER, MIN_INTEGER
 from fhir_server.fhirpath.quantity import Quantity, calendar_unit
 from fhir_server.fhirpath.temporal import parse_date, parse_datetime, parse_time
-from fhir_server.fhirpath.types import RESOURCE, TypeInfo, fhir_type
+from fhir_server.fhirpath.types import DOMAIN_RESOURCE, RESOURCE, TypeInfo, fhir_type
 from fhir_server.fhirpath.variables import external
 
 
@@ -93,6 +93,9 @@ class Compiler:
                 result = None
         else:
             result = None
+            if source.raw is not None and (shared := DOMAIN_RESOURCE.members[name]):
+                # Raw values of unknown type are resources.
+                return self._raw_member(source, shared)
         return Code(result, items=node_member(source.items(), name))
 
     def _unknown(self, types: tuple[TypeInfo, ...], name: str, position: int) -> Code:

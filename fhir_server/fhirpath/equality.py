@@ -164,7 +164,11 @@ def key(item: Item) -> Hashable:
 
 def _frozen(value: Any) -> Hashable:
     if type(value) is dict:
-        return frozenset((name, _frozen(child)) for name, child in value.items())
+        try:
+            return frozenset(value.items())
+        except TypeError:
+            return frozenset((name, _frozen(child)) for name, child in value.items())
     if type(value) is list:
         return tuple(_frozen(child) for child in value)
-    return (type(value) is bool, value)
+    result: Hashable = value
+    return result

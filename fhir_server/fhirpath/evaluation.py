@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from fhir_server.errors import FhirError
 from fhir_server.fhirpath.node import Item, Node
 from fhir_server.fhirpath.temporal import Temporal
+from fhir_server.fhirpath.types import TypeInfo
 
 
 class EvaluationError(FhirError):
@@ -65,7 +68,6 @@ class Budget:
 
 
 DEFAULT_BUDGET = Budget()
-NO_ITEMS: list[Item] = []
 _FIRST_SLICE = 1_000
 _SLICE = 5_000
 """Steps between two looks at the clock."""
@@ -81,23 +83,34 @@ class Evaluation:
     spent = _FIRST_SLICE
     deadline = 0.0
 
-    def __init__(
-        self,
-        root: Node,
-        variables: dict[str, Any] | None,
-        services: Services | None,
-        budget: Budget,
-        now: datetime | None,
+    variables: dict[str, Any] | None = None
+    services: Services | None = None
+    budget = DEFAULT_BUDGET
+    instant: datetime | None = None
+    total: list[Item] = []  # noqa: RUF012 (never changed in place)
+    """`$total`"""
+
+    def __init__(self, value: Any, info: TypeInfo) -> None:
+        # Making one is most of what a short expression costs: the rest is set by `configure`, if at all.
+        self.value = value
+        """What the expression is evaluated on."""
+        self.info = info
+
+    def configure(
+        self, variables: Mapping[str, Any] | None, services: Services | None, budget: Budget, now: datetime | None
     ) -> None:
-        self.root = root
-        self.variables = variables
+        """Set what differs from the defaults."""
+        self.variables = dict(variables) if variables else None
         self.services = services
-        self.budget = budget
         self.instant = now
-        self.total = NO_ITEMS
-        """`$total`"""
+        self.budget = budget
         if budget.steps < _FIRST_SLICE:
             self.left = self.spent = budget.steps
+
+    @cached_property
+    def root(self) -> Node:
+        """The same as a node."""
+        return self.value if type(self.value) is Node else Node(self.value, self.info)
 
     def charge(self, steps: int) -> None:
         """Count work. Raises BudgetExceeded."""

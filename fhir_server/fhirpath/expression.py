@@ -27,6 +27,7 @@ from fhir_server.fhirpath.types import RESOURCE, TypeInfo, type_at
 from fhir_server.fhirpath.values import plain
 from fhir_server.fhirpath.variables import CONTEXTUAL
 
+_Plain = Callable[[Evaluation, Any], list[Any]]
 _TOO_DEEP = "The FHIRPath expression is nested too deeply to be evaluated."
 
 
@@ -49,16 +50,19 @@ def compile(expression: str, *, strict: bool = False) -> CompiledExpression:  # 
 class CompiledExpression:
     """One expression. Safe to share between threads and tasks: evaluations keep their state to themselves."""
 
-    __slots__ = ("_by_nodes", "_fast", "_needs_places", "_walks", "source", "strict", "tree")
+    __slots__ = ("_by_nodes", "_fast", "_needs_places", "_overridden", "_walks", "source", "strict", "tree")
 
     def __init__(self, source: str, tree: Tree, *, strict: bool) -> None:
         self.source = source
         self.strict = strict
         self.tree = with_scopes(tree) if defines_variables(tree) else tree
         self._needs_places = any(isinstance(node, Call) and node.name == "resolve" for node in nodes_of(tree))
-        self._fast: dict[tuple[str, bool], Callable[[Evaluation, Any], list[Any]]] = {}
+        self._fast: dict[str, tuple[_Plain, TypeInfo]] = {}
+        """Type -> what gives the result as JSON."""
+        self._overridden: dict[str, tuple[_Plain, TypeInfo]] = {}
+        """The same where the caller gives %resource or the like."""
         self._walks: dict[Any, Callable[[Any, Any], list[Any]]] = {}
-        """Type of resource -> the steps, when the expression is nothing but members: these need no evaluation."""
+        """Type -> the same for expressions that need no evaluation (Code.pure)."""
         self._by_nodes: dict[tuple[str, bool], Run] = {}
 
     def evaluate(
@@ -79,15 +83,16 @@ class CompiledExpression:
         Raises EvaluationError, BudgetExceeded, and InvalidExpression for what this type cannot have.
         """
         try:
-            if type_name is None:
-                walk = self._walks.get(resource["resourceType"])
-                if walk is not None:
-                    return [*walk(None, resource)]
-            key = (type_name or _resource_type(resource), variables is not None and _overrides(variables))
-            run = self._fast.get(key) or self._compile_fast(key)
-            evaluation = Evaluation(
-                Node(resource, _type(key[0])), dict(variables) if variables else None, services, budget, now
-            )
+            name = resource["resourceType"] if type_name is None else type_name
+            walk = self._walks.get(name)
+            if walk is not None:
+                return [*walk(None, resource)]
+            given = variables is not None and _overrides(variables)
+            found = (self._overridden if given else self._fast).get(name)
+            run, info = found if found is not None else self._compile_fast(name, overrides=given)
+            evaluation = Evaluation(resource, info)
+            if variables or services is not None or now is not None or budget is not DEFAULT_BUDGET:
+                evaluation.configure(variables, services, budget, now)
             return run(evaluation, resource)
         except (AttributeError, TypeError, KeyError):
             # The data is not of the shape R4 gives it: nodes look before they step.
@@ -127,20 +132,21 @@ class CompiledExpression:
             if run is None:
                 code = self._code(_type(key[0]), raw=False, overrides=key[1])
                 run = self._by_nodes[key] = code.items()
-            root = Node(resource, _type(key[0]))
-            return run(Evaluation(root, dict(variables) if variables else None, services, budget, now), root)
+            evaluation = Evaluation(resource, _type(key[0]))
+            evaluation.configure(variables, services, budget, now)
+            return run(evaluation, evaluation.root)
         except RecursionError:
             raise BudgetExceeded(_TOO_DEEP) from None
 
-    def _compile_fast(self, key: tuple[str, bool]) -> Callable[[Evaluation, Any], list[Any]]:
-        info = _type(key[0])
+    def _compile_fast(self, name: str, *, overrides: bool) -> tuple[_Plain, TypeInfo]:
+        info = _type(name)
         # Places matter to references inside of Bundles; the extensions of a bare primitive are nowhere.
         raw = not info.is_primitive and not (self._needs_places and info.name in ("Bundle", "Parameters"))
-        code = self._code(info, raw=raw, overrides=key[1])
-        run = self._fast[key] = _plain(code, raw=raw)
-        if code.path is not None and code.path.base is None and code.path.steps and code.raw is not None:
-            self._walks[info.name] = code.raw
-        return run
+        code = self._code(info, raw=raw, overrides=overrides)
+        found = (self._overridden if overrides else self._fast)[name] = _plain(code, raw=raw), info
+        if code.pure and raw and not overrides:
+            self._walks[name] = found[0] if code.raw is None else code.raw
+        return found
 
     def _code(self, info: TypeInfo, *, raw: bool, overrides: bool) -> Code:
         compiler = Compiler(info, raw=raw, strict=self.strict, overrides=overrides)
@@ -152,7 +158,7 @@ def locate(expression: str, resource: dict[str, Any]) -> list[Location]:
     return compile(expression).locate(resource)
 
 
-def _plain(code: Code, *, raw: bool) -> Callable[[Evaluation, Any], list[Any]]:
+def _plain(code: Code, *, raw: bool) -> _Plain:
     if code.raw is not None:
         values = code.raw
         # The list may be the resource's own.

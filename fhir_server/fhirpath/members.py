@@ -41,6 +41,7 @@ def path_code(base: RawRun | None, steps: tuple[Step, ...]) -> Code:
         one=_walk_one(tuple(step[0].key for step in steps)) if plain else None,
         items=_walk_to_nodes(base, steps),
         path=Path(base, steps),
+        pure=base is None,
     )
 
 

@@ -90,6 +90,8 @@ def add_children(out: list[Item], content: Any, members: tuple[Member, ...], par
     """Append the elements that `members`, the types of one element, describe in the JSON object `content`."""
     if type(content) is not dict:
         return
+    if len(members) > _FEW:
+        members = _present(content, members)
     for member in members:
         key = member.key
         value = content.get(key)
@@ -103,6 +105,19 @@ def add_children(out: list[Item], content: Any, members: tuple[Member, ...], par
             if info.is_resource:
                 info = type_of_resource(value)
             out.append(Node(value, info, extra, parent, key))
+
+
+_FEW = 3
+"""Types of a choice up to which each key is looked up; beyond, the keys that are there are."""
+
+
+def _present(content: dict[str, Any], members: tuple[Member, ...]) -> tuple[Member, ...]:
+    """The members of a choice that `content` has; all when they are not those of one choice."""
+    choices = members[0].choices
+    if members[-1].choices is not choices:
+        return members
+    found = {choices[key] for key in choices.keys() & content.keys()}
+    return tuple(found) if len(found) < 2 else tuple(member for member in members if member in found)
 
 
 def _add_array(out: list[Item], member: Member, values: Any, extras: Any, parent: Node | None) -> None:
@@ -120,13 +135,27 @@ def _add_array(out: list[Item], member: Member, values: Any, extras: Any, parent
 
 
 def children(node: Node) -> list[Item]:
-    """All elements directly below `node`, in the order of the type's definition."""
+    """All elements directly below `node`, in the order of the JSON."""
     out: list[Item] = []
     content = node.content
-    if type(content) is dict:
-        for name in node.type.names:
-            if members := node.type.members[name]:
-                add_children(out, content, members, node)
+    if type(content) is not dict:
+        return out
+    keys = node.type.keys
+    for key, value in content.items():
+        member = keys.get(key)
+        if member is None:
+            continue
+        if member.extra_key or member.type.is_resource:
+            # What belongs to a primitive is read with its value.
+            if key == member.key or member.key not in content:
+                add_children(out, content, (member,), node)
+        elif type(value) is list:
+            info = member.type
+            for n, each in enumerate(value):
+                if each is not None:
+                    out.append(Node(each, info, None, node, key, n))
+        elif value is not None:
+            out.append(Node(value, member.type, None, node, key))
     return out
 
 

@@ -46,14 +46,20 @@ def binary(compiler: Compiler, node: Binary, scope: Scope) -> Code:
     return _COMPILE[node.operator](compiler, node, scope)
 
 
-def _truths(compiler: Compiler, node: Binary, scope: Scope) -> tuple[Truth, Truth]:
-    left = compiler.compile(node.left, scope).truth()
-    right = compiler.compile(node.right, scope).truth()
-    return located(left, node.position), located(right, node.position)
+def _truths(compiler: Compiler, node: Binary, scope: Scope) -> tuple[Truth, Truth, bool]:
+    """Both operands, and whether they need no evaluation."""
+    left, right = compiler.compile(node.left, scope), compiler.compile(node.right, scope)
+    pure = left.pure and right.pure and left.is_single and right.is_single
+    return _operand(left, node.position), _operand(right, node.position), pure
+
+
+def _operand(code: Code, position: int) -> Truth:
+    """What is single by construction finds no several items to complain of."""
+    return code.truth() if code.is_single else located(code.truth(), position)
 
 
 def _and(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right = _truths(compiler, node, scope)
+    left, right, pure = _truths(compiler, node, scope)
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
         a = left(evaluation, this)
@@ -62,11 +68,11 @@ def _and(compiler: Compiler, node: Binary, scope: Scope) -> Code:
         b = right(evaluation, this)
         return b if a is True or b is False else None
 
-    return Code(BOOLEAN, truth=run)
+    return Code(BOOLEAN, truth=run, pure=pure)
 
 
 def _or(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right = _truths(compiler, node, scope)
+    left, right, pure = _truths(compiler, node, scope)
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
         a = left(evaluation, this)
@@ -75,21 +81,21 @@ def _or(compiler: Compiler, node: Binary, scope: Scope) -> Code:
         b = right(evaluation, this)
         return b if a is False or b is True else None
 
-    return Code(BOOLEAN, truth=run)
+    return Code(BOOLEAN, truth=run, pure=pure)
 
 
 def _xor(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right = _truths(compiler, node, scope)
+    left, right, pure = _truths(compiler, node, scope)
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
         a, b = left(evaluation, this), right(evaluation, this)
         return None if a is None or b is None else a is not b
 
-    return Code(BOOLEAN, truth=run)
+    return Code(BOOLEAN, truth=run, pure=pure)
 
 
 def _implies(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right = _truths(compiler, node, scope)
+    left, right, pure = _truths(compiler, node, scope)
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
         a = left(evaluation, this)
@@ -98,7 +104,7 @@ def _implies(compiler: Compiler, node: Binary, scope: Scope) -> Code:
         b = right(evaluation, this)
         return b if a is True or b is True else None
 
-    return Code(BOOLEAN, truth=run)
+    return Code(BOOLEAN, truth=run, pure=pure)
 
 
 def _equal(compiler: Compiler, node: Binary, scope: Scope) -> Code:
@@ -124,6 +130,13 @@ def equality(compiler: Compiler, node: Binary, scope: Scope) -> Truth:
                 return fast
     if left.is_single and right.is_single:
         a, b = left.scalar(), right.scalar()
+        if left.kind == right.kind in ("string", "boolean", "integer"):
+
+            def run_alike(evaluation: Evaluation, this: Any) -> bool | None:
+                ours, theirs = a(evaluation, this), b(evaluation, this)
+                return None if ours is None or theirs is None else bool(ours == theirs)
+
+            return run_alike
 
         def run_single(evaluation: Evaluation, this: Any) -> bool | None:
             ours, theirs = a(evaluation, this), b(evaluation, this)

@@ -25,7 +25,7 @@ _SYSTEM_KIND = {
 class Member:
     """One element of a type with one of its types; a choice element is one `Member` for each type."""
 
-    __slots__ = ("extra_key", "key", "many", "name", "type")
+    __slots__ = ("choices", "extra_key", "key", "many", "name", "type")
 
     def __init__(self, name: str, key: str, type_: TypeInfo, *, many: bool) -> None:
         self.name = name
@@ -36,6 +36,8 @@ class Member:
         self.many = many
         self.extra_key = f"_{key}" if type_.is_primitive else ""
         """Where JSON has the id and extensions of a primitive (R4 json.html#primitive)."""
+        self.choices: dict[str, Member] = {}
+        """Of a choice element: each JSON key it may have -> its member."""
 
 
 class _Members(dict[str, tuple[Member, ...]]):
@@ -54,7 +56,7 @@ class _Members(dict[str, tuple[Member, ...]]):
 class TypeInfo:
     """A type. Backbone elements are types of their own, named by their path (`Patient.contact`)."""
 
-    __slots__ = ("ancestors", "is_primitive", "is_resource", "members", "name", "names", "namespace", "system")
+    __slots__ = ("_keys", "ancestors", "is_primitive", "is_resource", "members", "name", "names", "namespace", "system")
 
     def __init__(self, namespace: str, name: str, ancestors: tuple[str, ...], *, kind: str, system: str) -> None:
         self.namespace = namespace
@@ -68,6 +70,17 @@ class TypeInfo:
         self.members = _Members(self)
         self.names = _element_names(name) if namespace == "FHIR" else ()
         """Of its elements, in the order of the definition."""
+
+        self._keys: dict[str, Member] = {}
+
+    @property
+    def keys(self) -> dict[str, Member]:
+        """JSON key -> member, for values and for what belongs to them (`_birthDate`)."""
+        if not self._keys:
+            found = [member for name in self.names for member in self.members[name]]
+            self._keys = {member.key: member for member in found}
+            self._keys |= {member.extra_key: member for member in found if member.extra_key}
+        return self._keys
 
     def __repr__(self) -> str:
         return f"{self.namespace}.{self.name}"
@@ -90,10 +103,15 @@ def _members(owner: TypeInfo, name: str) -> tuple[Member, ...]:
     if (element := children.get(name)) is not None:
         return tuple(_member(name, name, path, element, type_name) for type_name in element.types or ("",))
     if (element := children.get(f"{name}[x]")) is not None:
-        return tuple(
+        found = tuple(
             _member(name, name + type_name[:1].upper() + type_name[1:], path, element, type_name)
             for type_name in element.types
         )
+        choices = {member.key: member for member in found}
+        choices |= {member.extra_key: member for member in found if member.extra_key}
+        for member in found:
+            member.choices = choices
+        return found
     return ()
 
 
@@ -140,6 +158,8 @@ def type_at(name: str) -> TypeInfo:
 
 
 RESOURCE = fhir_type("Resource")
+DOMAIN_RESOURCE = fhir_type("DomainResource")
+"""Its elements mean the same in every resource that has them."""
 
 
 def type_of_resource(content: Any) -> TypeInfo:

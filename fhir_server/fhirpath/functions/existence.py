@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _exists(compiler: Compiler, call: Call, scope: Scope) -> Code:
     source = where(compiler, call, scope) if call.arguments else compiler.source(call, scope)
-    return Code(BOOLEAN, truth=_any(source))
+    return Code(BOOLEAN, truth=_any(source), pure=_is_pure(source))
 
 
 def _any(source: Code) -> Callable[[Evaluation, Any], bool]:
@@ -38,13 +38,19 @@ def _any(source: Code) -> Callable[[Evaluation, Any], bool]:
     return lambda evaluation, this: bool(run(evaluation, this))
 
 
+def _is_pure(source: Code) -> bool:
+    return source.pure and (source.raw is not None or source.is_single)
+
+
 def _empty(compiler: Compiler, call: Call, scope: Scope) -> Code:
-    found = _any(compiler.source(call, scope))
-    return Code(BOOLEAN, truth=lambda evaluation, this: not found(evaluation, this))
+    source = compiler.source(call, scope)
+    found = _any(source)
+    return Code(BOOLEAN, truth=lambda evaluation, this: not found(evaluation, this), pure=_is_pure(source))
 
 
 def _not(compiler: Compiler, call: Call, scope: Scope) -> Code:
-    truth = compiler.source(call, scope).truth()
+    source = compiler.source(call, scope)
+    truth = source.truth()
     position = call.position
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
@@ -54,13 +60,13 @@ def _not(compiler: Compiler, call: Call, scope: Scope) -> Code:
             raise error.placed(position) from None
         return value if value is None else not value
 
-    return Code(BOOLEAN, truth=run)
+    return Code(BOOLEAN, truth=run, pure=source.pure and source.is_single)
 
 
 def _count(compiler: Compiler, call: Call, scope: Scope) -> Code:
     source = compiler.source(call, scope)
     run = source.raw or source.items()
-    return Code((SYSTEM["Integer"],), scalar=lambda evaluation, this: len(run(evaluation, this)))
+    return Code((SYSTEM["Integer"],), scalar=lambda evaluation, this: len(run(evaluation, this)), pure=_is_pure(source))
 
 
 def _all(compiler: Compiler, call: Call, scope: Scope) -> Code:

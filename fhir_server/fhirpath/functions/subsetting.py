@@ -27,7 +27,7 @@ def _part(choose: Callable[[list[Any]], list[Any]], *, needs_order: bool = True)
             except EvaluationError as error:
                 raise error.placed(call.position) from None
 
-        return subset(source, chosen)
+        return subset(source, chosen, pure=source.pure and source.raw is not None)
 
     return Function(0, 0, compile_call)
 
