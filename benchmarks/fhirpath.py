@@ -118,7 +118,8 @@ def scores() -> Iterator[tuple[str, Run, Run]]:
     by_item = " + ".join(f"item.where(linkId = 'q{n}').answer.value" for n in range(1, ITEMS + 1))
     for name, text in (
         ("sum of 14 items by linkId", by_item),
-        ("aggregate over 14 items", "item.answer.value.aggregate($this + $total, 0)"),
+        ("aggregate over 14 items", "item.answer.value.ofType(integer).aggregate($this + $total, 0)"),
+        ("the same without the type", "item.answer.value.aggregate($this + $total, 0)"),
     ):
         ours, theirs = fhirpath.compile(text), fhirpathpy.compile(text, models["r4"])
         assert ours.evaluate(response) == theirs(response)

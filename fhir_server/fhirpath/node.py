@@ -116,8 +116,11 @@ def _present(content: dict[str, Any], members: tuple[Member, ...]) -> tuple[Memb
     choices = members[0].choices
     if members[-1].choices is not choices:
         return members
-    found = {choices[key] for key in choices.keys() & content.keys()}
-    return tuple(found) if len(found) < 2 else tuple(member for member in members if member in found)
+    keys = choices.keys() & content.keys()
+    if len(keys) == 1:
+        return (choices[keys.pop()],)
+    found = {choices[key] for key in keys}
+    return tuple(member for member in members if member in found)
 
 
 def _add_array(out: list[Item], member: Member, values: Any, extras: Any, parent: Node | None) -> None:

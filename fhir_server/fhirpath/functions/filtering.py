@@ -147,7 +147,8 @@ def _aggregate(compiler: Compiler, call: Call, scope: Scope) -> Code:
         total = start(evaluation, this) if start is not None else []
         for n, item in enumerate(items(evaluation, this)):
             evaluation.total, evaluation.index = total, n
-            total = evaluation.keep(step(evaluation, item))
+            total = step(evaluation, item)
+            evaluation.charge(1 + len(total))
         evaluation.total, evaluation.index = before, index
         return total
 
