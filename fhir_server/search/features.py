@@ -6,6 +6,7 @@ A feature says that something occurs in a resource of a type, nothing about wher
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from html import unescape
 
@@ -13,6 +14,7 @@ from fhir_server.model.identity import LONGEST_CACHED, hash64
 
 _TAG_OR_WORD = re.compile(r"<[^>]*>|([^\W_]+)")
 _TAG = re.compile(r"<[^>]*>")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 MOST_WORDS = 2000
 """Most different words indexed of one narrative."""
 LEAST_BYTES = 3
@@ -33,9 +35,11 @@ def _mixed(value: int) -> int:
 
 
 def words(xhtml: str) -> list[str]:
-    """The different words of XHTML (or of plain text) that are indexed, in no order, without case."""
+    """The different words of XHTML (or of plain text) that are indexed, in no order, without case and accents."""
     if "&" in xhtml:
         xhtml = unescape(_TAG.sub(" ", xhtml)).replace("<", " ")
+    if not xhtml.isascii():
+        xhtml = _ACCENTS.sub("", unicodedata.normalize("NFKD", xhtml))
     found = set(_TAG_OR_WORD.findall(xhtml.casefold()))
     found = {word for word in found if len(word) >= LEAST_BYTES or len(word.encode()) >= LEAST_BYTES}
     return sorted(found)[:MOST_WORDS] if len(found) > MOST_WORDS else list(found)
