@@ -22,6 +22,13 @@ MOST_READINGS = 1_000
 """What stands in brackets behind a reference is read once for each type that it may refer to."""
 
 _TOKEN = re.compile(r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<symbol>[()\[\]])|(?P<word>[^\s()\[\]"]+))', re.DOTALL)
+_NAMESPACES = {
+    "loinc": "http://loinc.org",
+    "snomed": "http://snomed.info/sct",
+    "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "ucum": "http://unitsofmeasure.org",
+}
+"""Codes that stand for namespaces (R4 search_filter.html#ops)."""
 _SPACE = re.compile(r"\s*\Z")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_\-:]*(?:\.[A-Za-z_][A-Za-z0-9_\-:]*)*", re.ASCII)
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
@@ -162,6 +169,8 @@ class _Reader:
             return _leaf(found, "missing", "false" if text == "true" else "true")
         if op not in _OPERATORS.get(search_type, ()):
             raise self._unsupported(f"{op[:20]!r} does not go with {path!r}", operator[2])
+        if value[0] == "word" and op not in ("in", "ni"):
+            text = _with_namespace(text, search_type)
         return _compared(found, search_type, op, _escaped(value[0], text, search_type))
 
     def _search_type(self, found: Condition, resource_type: str) -> str:
@@ -241,6 +250,15 @@ def _leaf(found: Condition, modifier: str, value: str) -> Condition:
         case Criterion():
             return replace(found, modifier=modifier, values=(value,))
     raise TypeError(f"no path leads to {type(found).__name__}")
+
+
+def _with_namespace(text: str, search_type: str) -> str:
+    """`loinc|1234-5` and `5|ucum|mg` with the namespaces meant."""
+    place = {"token": 0, "quantity": 1}.get(search_type)
+    parts = text.split("|")
+    if place is None or len(parts) < place + 2:
+        return text
+    return "|".join((*parts[:place], _NAMESPACES.get(parts[place], parts[place]), *parts[place + 1 :]))
 
 
 def _escaped(kind: str, text: str, search_type: str) -> str:
