@@ -312,6 +312,8 @@ class Searches:
     def _uri(self, resource_type: str, code: str, modifier: str | None, stored: Value | None) -> str:
         del resource_type
         url = stored.data if stored and self.random.random() < 0.7 else self.random.choice(URLS)
+        if modifier in ("below", "above"):
+            url = url.partition("|")[0]
         if modifier == "below":
             return escaped(url[: self.random.randint(8, len(url))])
         if modifier == "above":
