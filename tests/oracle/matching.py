@@ -173,10 +173,10 @@ def _searched_string(text: str) -> str:
 
 def string(text: str) -> Test:
     wanted = _searched_string(text)
-    return lambda value: any(folded(each).startswith(wanted) for each in _with_parts(value))
+    return lambda value: any(folded(each).startswith(wanted) for each in searched_strings(value))
 
 
-def _with_parts(value: Value) -> list[str]:
+def searched_strings(value: Value) -> list[str]:
     found = strings(value.type, value.data)
     if value.type == "HumanName":
         found = found + family_parts(value.data.get("family", ""))
@@ -207,13 +207,13 @@ def date(text: str, context: Context) -> Test:
         searched = ranges.approximate_date(searched, context.time_zone)
 
     def test(value: Value) -> bool:
-        span = _span(value, context.time_zone)
+        span = date_range(value, context.time_zone)
         return span is not None and ranges.compare(prefix, span, searched)
 
     return test
 
 
-def _span(value: Value, zone: str) -> Span | None:
+def date_range(value: Value, zone: str) -> Span | None:
     match value.type:
         case "Period":
             return ranges.period_span(value.data, zone)

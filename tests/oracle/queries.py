@@ -7,6 +7,7 @@ from random import Random
 
 from tests.oracle.expressions import DEFINITIONS, Json, Value, target_types
 from tests.oracle.implied import BOOLEAN_PARAMETERS, IMPLIED_SYSTEMS
+from tests.oracle.order import sortable
 from tests.oracle.population import (
     BASE_URL,
     CODE_SYSTEM,
@@ -64,6 +65,12 @@ class Searches:
         """One to three criteria: seldom more, or most searches find nothing."""
         number = self.random.choice((1, 1, 1, 2, 2, 3))
         return [self._criterion(resource_type) for _ in range(number)]
+
+    def sort(self, resource_type: str) -> str:
+        """One to three rules over different parameters."""
+        codes = [code for code in self._codes(resource_type) if sortable(resource_type, code)]
+        chosen = self.random.sample(codes, min(len(codes), self.random.choice((1, 1, 2, 3))))
+        return ",".join(self.random.choice(("", "-")) + code for code in chosen)
 
     def _criterion(self, resource_type: str, depth: int = 0) -> tuple[str, str]:
         form = self.random.random()

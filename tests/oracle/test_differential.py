@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from urllib.parse import parse_qsl
 
 import pytest
 
 from fhir_server.search.definitions import definitions
 from fhir_server.search.modifiers import modifiers as offered
 from tests.oracle.engines import Filled, filled
+from tests.oracle.expressions import Json
+from tests.oracle.order import out_of_order
 from tests.oracle.population import TYPES
 from tests.oracle.queries import Declared, Pairs, Searches
 from tests.oracle.ranges import Refused
@@ -42,20 +45,23 @@ async def test_the_oracle_sqlite_and_postgresql_find_the_same(
     engines = [await filled(engine, new_database(engine), seed, size) for engine in ("sqlite", "postgresql")]
     try:
         maker = Searches(Random(seed), engines[0].world, await declared_parameters(engines[0]), modifiers)
-        wrong = []
+        wrong: list[str] = []
         hits = costly = 0
         for _ in range(searches):
             resource_type = maker.random.choice(TYPES)
             pairs = maker.search(resource_type)
+            sort = maker.sort(resource_type)
             for one in engines:
                 expected = expectation(one, resource_type, pairs)
-                found = await answered(one, resource_type, pairs)
-                hits += bool(expected) and expected != {"refused"}
-                if found == {"too-costly"}:
+                hits += bool(expected)
+                found = await answered(one, resource_type, pairs, sort)
+                if found == "too-costly":
                     costly += 1
-                elif found != expected:
-                    wrong.append((one.engine, resource_type, pairs, f"{found - expected=}", f"{expected - found=}"))
-        assert not wrong, f"{len(wrong)} disagreements:\n" + "\n".join(map(str, wrong))
+                else:
+                    wrong += [
+                        f"{one.engine} {resource_type} {pairs} {why}" for why in compared(one, expected, found, sort)
+                    ]
+        assert not wrong, f"{len(wrong)} disagreements:\n" + "\n".join(wrong)
         assert hits > searches // 2
         assert costly < searches // 20
     finally:
@@ -63,20 +69,33 @@ async def test_the_oracle_sqlite_and_postgresql_find_the_same(
             await one.store.close()
 
 
-def expectation(one: Filled, resource_type: str, pairs: Pairs) -> set[str]:
+def expectation(one: Filled, resource_type: str, pairs: Pairs) -> set[str] | None:
+    """The ids that match; None when the search is to be refused."""
     try:
         return one.world.search(resource_type, pairs)
     except Refused:
-        return {"refused"}
+        return None
 
 
-async def answered(one: Filled, resource_type: str, pairs: Pairs) -> set[str]:
-    answer = await one.client.send("GET", resource_type, query=[*pairs, ("_count", "1000")])
+async def answered(one: Filled, resource_type: str, pairs: Pairs, sort: str) -> list[Json] | str | None:
+    """The matches in their order, or why there are none: too-costly, or None for any other 400."""
+    answer = await one.client.send("GET", resource_type, query=[*pairs, ("_count", "1000"), ("_sort", sort)])
     if answer.status == 400:
         assert answer.issue["diagnostics"]
-        return {"too-costly" if answer.issue["code"] == "too-costly" else "refused"}
+        return "too-costly" if answer.issue["code"] == "too-costly" else None
     assert answer.status == 200, (resource_type, pairs, answer.body)
     assert answer.link("next") is None
-    ids = [entry["resource"]["id"] for entry in answer.entries if entry["search"]["mode"] == "match"]
-    assert len(ids) == len(set(ids))
-    return set(ids)
+    assert ("_sort", sort) in parse_qsl((answer.link("self") or "").partition("?")[2])
+    found = [entry["resource"]["id"] for entry in answer.entries if entry["search"]["mode"] == "match"]
+    return [one.world.by_type[resource_type][logical_id] for logical_id in found]
+
+
+def compared(one: Filled, expected: set[str] | None, found: list[Json] | str | None, sort: str) -> list[str]:
+    """What is wrong with the answer."""
+    if expected is None or not isinstance(found, list):
+        return [] if expected is found else [f"{expected=} {found=}"]
+    ids = [each["id"] for each in found]
+    wrong = (
+        [] if sorted(ids) == sorted(expected) else [f"too many: {set(ids) - expected} missing: {expected - set(ids)}"]
+    )
+    return wrong + [f"_sort={sort} {pair}" for pair in out_of_order(one.world, found, sort)]
