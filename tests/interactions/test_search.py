@@ -109,6 +109,16 @@ class TestAnswer:
         assert (await client.get(f"Patient?identifier={SYSTEM}|{name}-2")).ids == []
 
 
+async def test_what_was_written_at_once_is_sorted_by_the_next_key(client: Client, name: str) -> None:
+    """R4 search.html#sort: the rules hold in priority order; equal times leave the order to the rule after them."""
+    people = [patient(f"{name}-{n}", name=[{"family": name, "given": [given]}]) for n, given in enumerate("bca")]
+    entries = [{"request": {"method": "PUT", "url": f"Patient/{one['id']}"}, "resource": one} for one in people]
+    written = await client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert written.status == 200
+    for sort, order in (("_lastUpdated,given", "201"), ("-_lastUpdated,-given", "102")):
+        assert (await client.get(f"Patient?family={name}&_sort={sort}")).ids == [f"{name}-{n}" for n in order]
+
+
 class TestPages:
     async def test_hold_every_match_once(self, client: Client, name: str) -> None:
         ids = await family(client, name, 5)

@@ -242,7 +242,9 @@ class Plan:
         pick = "max" if key.descending else "min"
         match key.kind:
             case "last_updated":
-                return "f.seq"
+                # What is written at once has the same time: the keys that follow decide.
+                own = "(SELECT s.last_updated FROM version s WHERE s.seq = f.seq)"
+                return "f.seq" if key is self.order[-1] else own
             case "id":
                 return "(SELECT s.id FROM version s WHERE s.seq = f.seq)"
             case "primary_date":
