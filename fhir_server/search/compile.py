@@ -221,8 +221,8 @@ def _predicate(criterion: Criterion, resource_type: str, matching: Matching) -> 
             return last_updated.match(values, matching)
         case "_list":
             return IdIn(tuple(_listed(resource_type, values, matching.knowledge)))
-        case "_text":
-            return any_of([full_text.narrative(resource_type, unescape(value)) for value in values])
+        case "_text" | "_content":
+            return any_of([full_text.match(resource_type, criterion.code, unescape(value)) for value in values])
     definition = matching.registry.definitions(resource_type)[criterion.code]
     match criterion.modifier:
         case "missing":

@@ -10,7 +10,7 @@ from fhir_server.search.modifiers import IS, OF_ID, OF_LAST_UPDATED, modifiers
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import AllOf, AnyOf, Chained, Condition, Criterion, NoneOf, ReverseChained
 
-OF_EVERY_TYPE = frozenset(("_id", "_lastUpdated", "_list", "_text"))
+OF_EVERY_TYPE = frozenset(("_id", "_lastUpdated", "_list", "_text", "_content"))
 """Parameters of all types that are not answered by rows extracted from an element."""
 WITH_MODIFIERS: dict[str, tuple[str, ...]] = {"_id": OF_ID, "_lastUpdated": OF_LAST_UPDATED}
 """The modifiers of those."""

@@ -8,15 +8,15 @@ from fhir_server import spec
 from fhir_server.model.identity import rid, symbol
 from fhir_server.model.json import encode
 from fhir_server.search.codegen import Walk, compile_walk
-from fhir_server.search.features import word, words
+from fhir_server.search.parameters import full_text
 from fhir_server.search.primary import primary_date
 from fhir_server.search.registry import R4, Registry
 from fhir_server.settings import Settings
 from fhir_server.storage.contained import contained_id, contained_type, shift_rows
 from fhir_server.storage.rows import NO_DATE, Contained, IndexRows, parameter
 
-Compiled = tuple[Walk, int | None, int | None, int | None]
-"""(walk, row parameter of `_text`, of the primary date, of a canonical url; each None where there is none)."""
+Compiled = tuple[Walk, int | None, int | None]
+"""(walk, row parameter of the primary date, of a canonical url; each None where there is none)."""
 DEFAULT_TIME_ZONE: str = Settings.model_fields["time_zone"].default
 
 
@@ -31,14 +31,12 @@ def extract(resource: dict[str, Any], time_zone: str = DEFAULT_TIME_ZONE, regist
 
 def _rows(registry: Registry, resource: dict[str, Any], time_zone: str, container: dict[str, Any]) -> IndexRows:
     resource_type = resource["resourceType"]
-    walk, text, primary, url = registry.compiled.get(resource_type) or _compile(registry, resource_type)
+    walk, primary, url = registry.compiled.get(resource_type) or _compile(registry, resource_type)
     rows = IndexRows()
     walk(resource, rows, time_zone, container)
     if url is not None and resource.get("version"):
         _set_version(rows, url, resource["version"])
-    narrative = (resource.get("text") or {}).get("div")
-    if narrative and text is not None:
-        rows.features += [word(text, found) for found in words(narrative)]
+    full_text.index(rows, resource)
     if resource_type == "Patient" and "id" in resource:
         rows.compartments.append(rid("Patient", resource["id"]))
     _without_duplicates(rows)
@@ -56,10 +54,9 @@ def _contained(registry: Registry, resource: dict[str, Any], time_zone: str, con
 
 def _compile(registry: Registry, resource_type: str) -> Compiled:
     known = spec.search_parameters(resource_type)
-    text, url = (known.get(code) for code in ("_text", "url"))
+    url = known.get("url")
     compiled = registry.compiled[resource_type] = (
         compile_walk(registry, resource_type),
-        parameter(text.number) if text else None,
         primary_date(resource_type),
         parameter(url.number) if url and "version" in known else None,
     )

@@ -23,7 +23,6 @@ MOST_VALUES = 1000
 
 _NOT_SUPPORTED = {
     "_query": "named queries",
-    "_content": "text search in whole resources",
 }
 """Parameters that would change which resources are found: refused, because ignoring one would widen the answer."""
 

@@ -36,7 +36,7 @@ VALUES = {
 
 SPECIAL = {("Location", "near"): "51.5|-0.1", ("DocumentReference", "relationship"): "a$DocumentReference/1"}
 
-OF_EVERY_TYPE = {"_text": "knee", "_list": "1", "_filter": "_id pr true"}
+OF_EVERY_TYPE = {"_text": "knee", "_content": "knee", "_list": "1", "_filter": "_id pr true"}
 MODIFIED = {
     "missing": "true",
     "in": "http://hl7.org/fhir/ValueSet/observation-status",

@@ -85,6 +85,11 @@ async def stored(client: Client) -> Client:
     ("search", "found"),
     [
         ("Condition?code:text=knee", ["knee", "words"]),
+        ("Condition?_content=trouble", ["words"]),
+        ("Condition?_content=KNEE pain", ["knee"]),
+        ("Condition?_content=somebody,trouble", ["shown", "words"]),
+        ("Condition?_content=modifiers", []),  # an id and a code, no text
+        ("Condition?_text=trouble", []),
         ("Condition?code:text=KNEE%20p", ["knee"]),
         ("Condition?code:text=pain", ["low"]),  # starts with, as a string does
         ("Condition?code:text=back,knee%20t", ["back", "words"]),

@@ -58,7 +58,7 @@ def test_every_parameter_with_an_expression_is_searchable() -> None:
     for resource_type in spec.RESOURCE_TYPES:
         expressed = {code for code, p in spec.search_parameters(resource_type).items() if p.expression}
         text = {"_text"} & spec.search_parameters(resource_type).keys()
-        of_all = {"_id", "_lastUpdated", "_list", "_filter"}
+        of_all = {"_id", "_lastUpdated", "_list", "_filter", "_content"}
         assert {parameter.name for parameter in declared(resource_type)} == expressed | of_all | text
 
 

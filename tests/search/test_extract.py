@@ -70,8 +70,10 @@ def test_the_rows_of_an_observation() -> None:
         (token(DISPLAY, "weight"), DISPLAY, "weight"),
         (token("http://hl7.org/fhir/observation-status", "final"), "http://hl7.org/fhir/observation-status", "final"),
     }
-    text = p("Observation", "_text")
-    assert set(rows.features) == {word(text, "weight"), word(text, "height")}
+    text, content = p("Observation", "_text"), p("Observation", "_content")
+    expected = {word(text, "weight"), word(text, "height")}
+    expected |= {word(content, one) for one in ("weight", "height", "body", "kilos")}
+    assert set(rows.features) == expected
     assert rows.compartments == [rid("Patient", "7")]
     assert (rows.k, rows.k_high) == (86_400_000, 86_400_999)
 

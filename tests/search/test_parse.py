@@ -66,7 +66,6 @@ def test_an_empty_parameter_is_ignored(value: str) -> None:
         "_has:Observation:code:value",
         "_has:Patient:organization:name",
         "_query",
-        "_content",
     ],
 )
 @pytest.mark.parametrize("strict", [False, True])

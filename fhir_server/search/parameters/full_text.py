@@ -1,4 +1,7 @@
-"""`_text`: words of the narrative as features of the resource, with AND, OR, NOT and parentheses (R4 search.html#text).
+"""`_text` and `_content`: words of the narrative, and of all texts, as features of the resource (R4 search.html#text).
+
+Texts are strings and markdown, and the narrative; codes, ids, URIs and dates are not. Values have AND, OR, NOT and
+parentheses:
 
 either = all ("or" all)*        all = one ("and"? one)*        one = "not" one | "(" either ")" | word
 """
@@ -6,39 +9,62 @@ either = all ("or" all)*        all = one ("and"? one)*        one = "not" one |
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.features import word, words
 from fhir_server.storage.query import And, Features, Not, Or, Predicate
-from fhir_server.storage.rows import parameter
+from fhir_server.storage.rows import IndexRows, parameter
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 MOST_TOKENS = 100
 """Most words, operators and parentheses of one value."""
 
 
-def narrative(resource_type: str, text: str) -> Predicate:
-    """Resources whose narrative has the words of `text`.
+_TEXTS = frozenset(("string", "markdown"))
+_NAMES = frozenset(("id", "reference", "linkId"))
+"""Strings that name something else than people do."""
+
+
+
+
+def index(rows: IndexRows, resource: dict[str, Any]) -> None:
+    """The words of a resource; what it contains has rows of its own."""
+    text, content, keys = _compiled(resource["resourceType"])
+    found = words(" ".join(_texts(resource, keys)))
+    narrative = (resource.get("text") or {}).get("div") if text is not None else None
+    if narrative:
+        told = words(narrative)
+        rows.features += [word(text or 0, one) for one in told]
+        found = list({*found, *told})
+    rows.features += [word(content, one) for one in found]
+
+
+def match(resource_type: str, code: str, text: str) -> Predicate:
+    """Resources that have the words of `text`, in their narrative or anywhere as `code` says.
 
     Words that are too short to be indexed do not count. Raises InvalidSearch when there is no other.
     """
     tokens = _TOKEN.findall(text)
     if len(tokens) > MOST_TOKENS:
-        raise too_costly(f"'_text' takes at most {MOST_TOKENS} words, operators and parentheses.")
-    reader = _Reader(parameter(spec.parameter_number(resource_type, "_text")), tokens)
+        raise too_costly(f"'{code}' takes at most {MOST_TOKENS} words, operators and parentheses.")
+    reader = _Reader(code, parameter(spec.parameter_number(resource_type, code)), tokens)
     found = reader.either()
     if reader.ahead:
-        raise InvalidSearch(f"'_text' has a ')' too many in {text[:100]!r}.")
+        raise InvalidSearch(f"'{code}' has a ')' too many in {text[:100]!r}.")
     if found is None:
-        raise InvalidSearch(f"'_text' needs a word of three letters or more, got {text[:100]!r}.")
+        raise InvalidSearch(f"'{code}' needs a word of three letters or more, got {text[:100]!r}.")
     return found
 
 
 class _Reader:
     """Reads one expression; a part that names no indexed word is None and leaves the rest as it is."""
 
-    def __init__(self, p: int, tokens: list[str]) -> None:
+    def __init__(self, code: str, p: int, tokens: list[str]) -> None:
+        self._code = code
         self._p = p
         self._tokens = tokens
         self._at = 0
@@ -82,8 +108,47 @@ class _Reader:
         if self._took("("):
             inside = self.either()
             if not self._took(")"):
-                raise InvalidSearch("'_text' has a '(' that is not closed.")
+                raise InvalidSearch(f"'{self._code}' has a '(' that is not closed.")
             return inside
         wanted = words(self._tokens[self._at])
         self._at += 1
         return Features(tuple(word(self._p, one) for one in wanted)) if wanted else None
+
+
+@cache
+def _compiled(resource_type: str) -> tuple[int | None, int, frozenset[str]]:
+    """(row parameter of `_text`, where the type has narratives; of `_content`; keys that hold texts)."""
+    known = spec.search_parameters(resource_type)
+    text = parameter(known["_text"].number) if "_text" in known else None
+    return text, parameter(known["_content"].number), frozenset(_keys(resource_type, set())) - _NAMES
+
+
+def _keys(type_name: str, seen: set[str]) -> Iterator[str]:
+    """JSON keys of the texts in a type, at whatever depth. A key that holds a text anywhere holds one everywhere."""
+    seen.add(type_name)
+    for path, element in spec.structure(type_name).elements.items():
+        name = path.rpartition(".")[2]
+        for inner in element.types:
+            if inner in _TEXTS:
+                yield name.removesuffix("[x]") + (inner.capitalize() if name.endswith("[x]") else "")
+            elif inner not in seen and spec.is_type(inner) and spec.structure(inner).kind == "complex-type":
+                yield from _keys(inner, seen)
+
+
+def _texts(resource: dict[str, Any], keys: frozenset[str]) -> list[str]:
+    found: list[str] = []
+    below: list[Any] = [resource]
+    while below:
+        node = below.pop()
+        for key, value in node.items():
+            kind = type(value)
+            if kind is str:
+                if key in keys:
+                    found.append(value)
+            elif kind is dict:
+                below.append(value)
+            elif kind is list and key != "contained":
+                if key in keys:
+                    found += [item for item in value if type(item) is str]
+                below += [item for item in value if type(item) is dict]
+    return found
