@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
+from fhir_server.model.identity import LONGEST_CACHED
 from fhir_server.search.features import word, words
 from fhir_server.storage.query import And, Features, Not, Or, Predicate
 from fhir_server.storage.rows import IndexRows, parameter
@@ -34,13 +35,20 @@ _NAMES = frozenset(("id", "reference", "linkId"))
 def index(rows: IndexRows, resource: dict[str, Any]) -> None:
     """The words of a resource; what it contains has rows of its own."""
     text, content, keys = _compiled(resource["resourceType"])
-    found = words(" ".join(_texts(resource, keys)))
+    features = rows.features
+    for found in _texts(resource, keys):
+        features += _words(content, found) if len(found) <= LONGEST_CACHED else _words.__wrapped__(content, found)
     narrative = (resource.get("text") or {}).get("div") if text is not None else None
     if narrative:
         told = words(narrative)
-        rows.features += [word(text or 0, one) for one in told]
-        found = list({*found, *told})
-    rows.features += [word(content, one) for one in found]
+        features += [word(text or 0, one) for one in told]
+        features += [word(content, one) for one in told]
+
+
+@lru_cache(maxsize=32768)
+def _words(p: int, text: str) -> tuple[int, ...]:
+    """The features of the words of one text: most texts stand in many resources."""
+    return tuple([word(p, one) for one in words(text)])
 
 
 def match(resource_type: str, code: str, text: str) -> Predicate:
@@ -138,8 +146,7 @@ def _keys(type_name: str, seen: set[str]) -> Iterator[str]:
 def _texts(resource: dict[str, Any], keys: frozenset[str]) -> list[str]:
     found: list[str] = []
     below: list[Any] = [resource]
-    while below:
-        node = below.pop()
+    for node in below:  # which grows meanwhile
         for key, value in node.items():
             kind = type(value)
             if kind is str:
@@ -148,7 +155,9 @@ def _texts(resource: dict[str, Any], keys: frozenset[str]) -> list[str]:
             elif kind is dict:
                 below.append(value)
             elif kind is list and key != "contained":
-                if key in keys:
-                    found += [item for item in value if type(item) is str]
-                below += [item for item in value if type(item) is dict]
+                for item in value:
+                    if type(item) is dict:
+                        below.append(item)
+                    elif key in keys and item:
+                        found.append(item)
     return found
