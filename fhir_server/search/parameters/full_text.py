@@ -30,8 +30,6 @@ _NAMES = frozenset(("id", "reference", "linkId"))
 """Strings that name something else than people do."""
 
 
-
-
 def index(rows: IndexRows, resource: dict[str, Any]) -> None:
     """The words of a resource; what it contains has rows of its own."""
     text, content, keys = _compiled(resource["resourceType"])
