@@ -63,7 +63,7 @@ PAGES = {
         Driver(TOKEN, CODE),
         f"""SELECT {VERSION}, q.k, q.seq FROM
             (SELECT n.seq, n.k FROM number n WHERE n.p = ? AND n.v = ? AND (n.k, n.seq) < (?, ?)
-             AND n.seq <= ? AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq AND x.next_seq <= ?)
+             AND +n.seq <= ? AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq AND x.next_seq <= ?)
              ORDER BY n.k DESC, n.seq DESC LIMIT 21) q
             JOIN version ver ON ver.seq = q.seq ORDER BY q.k DESC, q.seq DESC""",
         f"""SELECT {VERSION}, q.k, q.seq FROM

@@ -68,7 +68,9 @@ class Statement:
         if self.snapshot is None:
             return f"NOT {self.exists(gone)}"
         gone += f" AND x.next_seq <= {self.bind(self.snapshot)}"
-        return f"{row}.seq <= {self.bind(self.snapshot)} AND NOT {self.exists(gone)}"
+        # SQLite would look a joined row up by this bound rather than by its own seq (+ forbids it that index).
+        seq = f"{row}.seq" if self.postgresql else f"+{row}.seq"
+        return f"{seq} <= {self.bind(self.snapshot)} AND NOT {self.exists(gone)}"
 
     def contains(self, column: str, text: str) -> str:
         """`column` has `text` in it."""
