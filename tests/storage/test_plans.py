@@ -71,6 +71,14 @@ SEARCHES: dict[str, tuple[str | tuple[Scope, q.Query], str, str]] = {
     "all of a type": ("Observation", "number_search", "p v"),
     "patient by value": ("Observation?patient=p7&_sort=value-quantity", "number_search", "p v"),
     "by family": ("Patient?_sort=family", "number_search", "p v"),
+    "includes": (
+        "Patient?_id=p7,p8&_include=Patient:organization&_revinclude=Observation:subject", "number_search", "p v"
+    ),
+    "includes by wildcards": ("Patient?_id=p7,p8&_include=*&_revinclude=*", "number_search", "p v"),
+    "several types": ("?_type=Patient,Observation", "version_type", "type"),
+    "several types by id": ("?_id=p7,o7", "version_rid", "rid"),
+    "several types since": ("?_type=Patient,Observation&_lastUpdated=ge2020-01-01", "version_type", "type seq"),
+    "a patient's compartment": ("Patient/p7/*", "number_search", "p v"),
     "compartment": ((ALL, q.Query("Observation", (COMPARTMENT,))), "number_search", "p v"),
     "within a scope": ((Scope("p7", (COMPARTMENT,)), q.Query("Observation")), "number_search", "p v"),
 }  # fmt: skip
