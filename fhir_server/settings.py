@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     )
     shutdown_seconds: int = Field(20, ge=0, description="How long running requests may finish after SIGTERM.")
     search_seconds: float = Field(10.0, gt=0, description="Time budget of one search.")
+    search_steps: int = Field(
+        1_000_000_000, ge=0, description="SQLite: virtual machine steps that one statement may take; 0 for any number."
+    )
+    explain: bool = Field(
+        False, description="Development: answer a search that has the header X-Explain with its plan and statements."
+    )
     snapshot_seconds: int = Field(3600, ge=60, description="How long a search's pages stay readable as they were.")
     enforce_references: bool = Field(False, description="Refuse references to resources that are not here.")
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")

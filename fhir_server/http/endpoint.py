@@ -20,6 +20,7 @@ from fhir_server.http.asgi import HeaderList, Receive, Scope, Send
 from fhir_server.http.base_url import FHIR_PREFIX, BaseUrl
 from fhir_server.http.body import ClientDisconnectedError, read_body
 from fhir_server.http.cors import ALLOWED_METHODS, Cors
+from fhir_server.http.departure import while_connected
 from fhir_server.http.negotiation import FORM, body_types, check_content_type, response_type, wants_fhir
 from fhir_server.http.origin import OriginCheck
 from fhir_server.http.request_headers import read_headers, refuse_ambiguous
@@ -102,7 +103,9 @@ class FhirEndpoint:
                 await self._read_body(request, receive)
             elif request.method == "HEAD":
                 request.method = "GET"
-            return await self._dispatch(self._server, request), json_type
+            if request.may_write:
+                return await self._dispatch(self._server, request), json_type
+            return await while_connected(receive, lambda: self._dispatch(self._server, request)), json_type
         except FhirError as error:
             return refusal(error), json_type
         except (ClientDisconnectedError, GeneratorExit):

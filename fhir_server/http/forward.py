@@ -26,7 +26,6 @@ from fhir_server.observability.failure import failed
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _LENGTH = struct.Struct(">Q")
-_READING_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,6 @@ class _StreamFollows:
     """An answer whose body comes in messages of its own, an empty one last."""
 
     response: Response
-
-
-def may_write(request: Request) -> bool:
-    """Whether the request may change something (R4 http.html: POST _search is the one POST that cannot)."""
-    return request.method not in _READING_METHODS and request.path.rpartition("/")[2] != "_search"
 
 
 class ForwardingDispatch:
@@ -50,7 +44,7 @@ class ForwardingDispatch:
         self._idle: list[Connection] = []
 
     async def __call__(self, server: Server, request: Request) -> Response:
-        if not may_write(request):
+        if not request.may_write:
             return await self._local(server, request)
         connection = await self._connect()
         try:

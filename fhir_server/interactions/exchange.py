@@ -21,6 +21,8 @@ JSON_TYPES = (FHIR_JSON, *GENERIC_JSON)
 OTHER_FHIR_TYPES = ("application/fhir+xml", "application/fhir+turtle")
 """Representations of FHIR that are refused."""
 
+READING_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
 OperationLevel = Literal["system", "type", "instance"]
 """Where an operation is called (R4 operations.html#executing); a version is the instance level with a version id."""
 
@@ -78,6 +80,11 @@ class Request:
     """Absolute FHIR base without a trailing slash."""
     scope: Scope = ALL
     in_bundle: bool = False
+
+    @property
+    def may_write(self) -> bool:
+        """Whether it may change something (R4 http.html: POST _search is the one POST that cannot)."""
+        return self.method not in READING_METHODS and self.path.rpartition("/")[2] != "_search"
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fhir_server import spec
-from fhir_server.errors import InvalidSearch, ResourceNotFound
+from fhir_server.errors import InvalidSearch, ResourceNotFound, TooCostly
 from fhir_server.interactions.contained_matches import is_contained
 from fhir_server.interactions.exchange import Request, Response, Server
+from fhir_server.interactions.explain import explained, wants_explanation
 from fhir_server.interactions.prefer import preference
 from fhir_server.interactions.searchset import KIND, Found, searchset
 from fhir_server.search.compartment import COMPARTMENTS, compartment_types
 from fhir_server.search.compile import compile_queries
+from fhir_server.search.costly import costliest
 from fhir_server.search.include import inclusions
 from fhir_server.search.knowledge import gather
 from fhir_server.search.matching import Matching
@@ -80,6 +83,12 @@ def _named_types(request: Request, types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def _search(server: Server, request: Request, place: Place) -> Response:
+    if wants_explanation(server, request):
+        return await explained(server, request, partial(_answer, place))
+    return await _answer(place, server, request)
+
+
+async def _answer(place: Place, server: Server, request: Request) -> Response:
     """Matches in the order asked for, what they include, an outcome entry naming what was ignored, and links."""
     settings = server.settings
     text = None
@@ -105,10 +114,22 @@ async def _search(server: Server, request: Request, place: Place) -> Response:
     if text is not None:
         at = decode(await server.store.secret("cursor"), text, kind=KIND, query=query_hash(wanted))
         queries = tuple([_continued(query, at) for query in queries])
-    page = await _page(server, request, queries)
-    included = await _included(server, request, wanted, page, at)
+    try:
+        page = await _page(server, request, queries)
+    except TooCostly as error:
+        raise _blaming(error, costliest(wanted, queries[0])) from error
+    try:
+        included = await _included(server, request, wanted, page, at)
+    except TooCostly as error:
+        raise _blaming(error, ["_revinclude" if one.reverse else "_include" for one in wanted.includes]) from error
     found = Found(wanted, page, included, text, at)
     return Response(200, await searchset(server, request, place.path, found))
+
+
+def _blaming(error: TooCostly, names: list[str]) -> TooCostly:
+    """The refusal, which names the parameters that cost most."""
+    costly = ", ".join(dict.fromkeys(names))
+    return TooCostly(f"{error} What costs most: {costly}." if costly else str(error))
 
 
 def _continued(query: Query, at: Cursor) -> Query:

@@ -25,6 +25,7 @@ async def open_store(settings: Settings, *, writing: bool = True) -> Store:
             writing=writing,
             synchronous=settings.sqlite_synchronous,
             seconds=settings.search_seconds,
+            steps=settings.search_steps,
             max_pending=settings.max_pending_writes,
         )
     elif url.startswith(("postgresql://", "postgres://")):

@@ -116,6 +116,40 @@ class Inconsistency:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainedPlan:
+    """How a query was planned; for people, in the store's own words."""
+
+    resource_type: str
+    driver: str
+    """The predicate whose index rows are walked."""
+    rank: str
+    """How narrow it promises to be."""
+    predicates: tuple[str, ...]
+    """All of them, resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedStatement:
+    """A statement that was sent to the database."""
+
+    sql: str
+    milliseconds: float
+    rows: int
+    """Rows returned."""
+    plan: str
+    """The engine's own, with the rows and pages it touched where it tells."""
+
+
+class Explained(Protocol):
+    """The reading side of a store that keeps how each read was carried out."""
+
+    @property
+    def plans(self) -> list[ExplainedPlan]: ...
+    @property
+    def statements(self) -> list[ExplainedStatement]: ...
+
+
 class Transaction(Protocol):
     """A unit of work inside the writer: sees its own writes, is committed whole or not at all."""
 
@@ -192,6 +226,10 @@ class Store(Protocol):
         ...
 
     async def history(self, scope: Scope, query: HistoryQuery) -> HistoryPage: ...
+
+    def explained(self) -> Explained:
+        """What a search needs of this store (read, search, included ...), explained."""
+        ...
 
     async def counts(self, scope: Scope) -> dict[str, int]:
         """Current resources of each type there is or was something of, from the counters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,7 +73,15 @@ async def _of(session: Session, rows: Sequence[Row], resource_type: str, logical
     return await stored(session, rows[0])
 
 
-async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
+Planned = Callable[[Sequence[Plan]], None]
+"""Is told how a page is planned."""
+
+
+def _unobserved(plans: Sequence[Plan]) -> None:
+    """Nobody asked."""
+
+
+async def search(session: Session, scope: Scope, query: q.Query, planned: Planned = _unobserved) -> SearchPage:
     """One page; refuses a snapshot older than the retention horizon with `ResourceGone`."""
     resolver = Resolver(session, query.snapshot, scope.predicates)
     query = replace(query, predicates=await resolver.predicates((*query.predicates, *scope.predicates)))
@@ -83,10 +91,13 @@ async def search(session: Session, scope: Scope, query: q.Query) -> SearchPage:
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
     plan = Plan(query, await choose_driver(session, query), session.postgresql)
+    planned([plan])
     return await _page(session, query, await session.fetch(*plan.page()), total)
 
 
-async def search_all(session: Session, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
+async def search_all(
+    session: Session, scope: Scope, queries: Sequence[q.Query], planned: Planned = _unobserved
+) -> SearchPage:
     """One page of what several queries, of a type each, find together: newest version first if they have no order."""
     first = queries[0]
     if first.snapshot is not None:
@@ -106,6 +117,7 @@ async def search_all(session: Session, scope: Scope, queries: Sequence[q.Query])
     if not resolved or first.count == 0:
         return SearchPage([], await _snapshot(session, first), total)
     plans = [Plan(query, await choose_driver(session, query), session.postgresql, merged=True) for query in resolved]
+    planned(plans)
     return await _page(session, first, await session.fetch(*UnionPlan(plans, session.postgresql).page()), total)
 
 

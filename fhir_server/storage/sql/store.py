@@ -9,12 +9,21 @@ from typing import Any, TypeVar
 
 from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
-from fhir_server.storage.base import HistoryPage, Included, Inconsistency, SearchPage, StoredVersion, Transaction
+from fhir_server.storage.base import (
+    Explained,
+    HistoryPage,
+    Included,
+    Inconsistency,
+    SearchPage,
+    StoredVersion,
+    Transaction,
+)
 from fhir_server.storage.codes import FIRST_CONTAINED_TYPE
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, include, purge, reads
 from fhir_server.storage.sql.dialect import Session, Statement, positional
+from fhir_server.storage.sql.explain import ExplainedReads
 from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sql.writer import GroupWriter
 
@@ -65,6 +74,9 @@ class SqlStore:
 
     async def history(self, scope: Scope, query: q.HistoryQuery) -> HistoryPage:
         return await reads.history(self.session, scope, query)
+
+    def explained(self) -> Explained:
+        return ExplainedReads(self)
 
     async def counts(self, scope: Scope) -> dict[str, int]:
         return await reads.counts(self.session, scope)

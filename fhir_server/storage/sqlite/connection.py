@@ -64,14 +64,47 @@ def translate(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else RuntimeError(text)
 
 
+class _Budget:
+    """What one statement may take in a thread; asked there, told of a client's departure from the event loop."""
+
+    STRIDE = CHECK_EVERY * 10
+    """Steps of the virtual machine between two looks."""
+
+    def __init__(self, seconds: float, steps: int) -> None:
+        self._seconds = seconds
+        self._looks = -(-steps // self.STRIDE)
+        self._deadline = time.monotonic() + seconds
+        self.unwanted = False
+        """Nobody waits for the rows any longer."""
+        self.excess = ""
+        """Which limit was passed."""
+
+    def is_late(self) -> bool:
+        """It has waited for a thread as long as it may run."""
+        return time.monotonic() > self._deadline
+
+    def start(self) -> None:
+        self._deadline = time.monotonic() + self._seconds
+
+    def is_spent(self) -> bool:
+        self._looks -= 1
+        if self._looks == 0:
+            self.excess = "reads more rows than one may (setting search_steps)"
+        elif time.monotonic() > self._deadline:
+            self.excess = f"takes over {self._seconds:g} s"
+        return self.unwanted or bool(self.excess)
+
+
 class SqliteSession:
     """Reads: at once on the event loop while they are short, else in a thread with the full budget."""
 
     postgresql = False
 
-    def __init__(self, path: Path, *, seconds: float, threads: int = 2) -> None:
+    def __init__(self, path: Path, *, seconds: float, steps: int = 0, threads: int = 2) -> None:
+        """`steps`: of SQLite's virtual machine, that one statement may take; 0 for any number."""
         self._path = path
         self._seconds = seconds
+        self._steps = steps
         self._inline = self._connect()
         self._deadline = 0.0
         self._inline.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
@@ -91,23 +124,26 @@ class SqliteSession:
             except sqlite3.Error as error:
                 if "interrupted" not in str(error):
                     raise translate(error) from error
-        patience = time.monotonic() + self._seconds
+        budget = _Budget(self._seconds, self._steps)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._fetch_beside, sql, parameters, patience)
+        try:
+            return await loop.run_in_executor(self._threads, self._fetch_beside, sql, parameters, budget)
+        except asyncio.CancelledError:
+            budget.unwanted = True
+            raise
 
-    def _fetch_beside(self, sql: str, parameters: Sequence[Any], patience: float) -> Sequence[Sequence[Any]]:
-        """`patience`: when it is too late to begin."""
-        if time.monotonic() > patience:
+    def _fetch_beside(self, sql: str, parameters: Sequence[Any], budget: _Budget) -> Sequence[Sequence[Any]]:
+        if budget.is_late():
             raise Overloaded(WAITED_TOO_LONG)
         connection = self._idle.pop() if self._idle else self._connect()
-        deadline = time.monotonic() + self._seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_EVERY * 10)
+        budget.start()
+        connection.set_progress_handler(budget.is_spent, _Budget.STRIDE)
         try:
             return connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             if "interrupted" in str(error):
                 raise TooCostly(
-                    f"The search takes over {self._seconds:g} s: narrow it, for example by patient, code or date."
+                    f"This search {budget.excess}: narrow it, for example by patient, code or date."
                 ) from error
             raise translate(error) from error
         finally:

@@ -23,6 +23,7 @@ class SqliteStore(SqlStore):
         writing: bool = True,
         synchronous: str = "FULL",
         seconds: float = 10.0,
+        steps: int = 0,
         max_pending: int = 1000,
     ) -> None:
         super().__init__()
@@ -30,6 +31,7 @@ class SqliteStore(SqlStore):
         self._writing = writing
         self._synchronous = synchronous
         self._seconds = seconds
+        self._steps = steps
         self._max_pending = max_pending
         self._engine: SqliteEngine | None = None
 
@@ -42,7 +44,7 @@ class SqliteStore(SqlStore):
         else:
             require_head(self._path)
             self.writer = _NoWriter()
-        self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds)
+        self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds, steps=self._steps)
         if self._writing:
             await self.prepare_secrets()
 
