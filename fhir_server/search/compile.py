@@ -50,7 +50,7 @@ from fhir_server.storage.query import (
     RefersTo,
     Selection,
 )
-from fhir_server.storage.rows import VARIANT_EXTERNAL
+from fhir_server.storage.rows import VARIANT_EXTERNAL, VARIANT_PRESENT
 
 DEFAULT_COUNT: int = Settings.model_fields["default_count"].default
 MAX_COUNT: int = Settings.model_fields["max_count"].default
@@ -237,7 +237,7 @@ def _present(definition: Definition) -> Predicate:
     everything = tuple(source.p for source in definition.sources if not source.only)
     restricted = [source for source in definition.sources if source.only]
     parts: list[Predicate] = [Exists(everything)] if everything else []
-    parts += [Exists((source.p,), _marks(source.only)) for source in restricted]
+    parts += [Exists((source.p, source.p + VARIANT_PRESENT), _marks(source.only)) for source in restricted]
     return any_of(parts)
 
 

@@ -48,6 +48,7 @@ def _local(reference: str) -> tuple[str, int] | None:
 def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any]) -> None:
     """A Reference: where it points and the identifier it names; `#id` is a resource of `container`."""
     reference = value.get("reference")
+    before = len(rows.numbers)
     if reference and reference.startswith("#"):
         resource_type = _contained_type(reference, container)
         if resource_type:
@@ -56,11 +57,21 @@ def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, A
             rows.numbers.append((p, rid(target, inside), TYPE_NUMBERS[target]))
     elif reference:
         index_url(rows, p, reference)
+    if len(rows.numbers) == before:
+        # It is there, and may say of which type, though nothing here is referred to.
+        rows.numbers.append((p + VARIANT_PRESENT, 0, TYPE_NUMBERS.get(type_of(value), 0)))
     identifier = value.get("identifier")
-    if identifier and identifier.get("value"):
-        rows.texts.append((p + VARIANT_IDENTIFIER, cut(identifier["value"]), symbol(identifier.get("system") or "")))
-    elif not reference:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    if identifier:
+        _index_identifier(rows, p + VARIANT_IDENTIFIER, identifier)
+
+
+def _index_identifier(rows: IndexRows, p: int, identifier: dict[str, Any]) -> None:
+    """One without a value is found by its system alone."""
+    system = symbol(identifier.get("system") or "")
+    if identifier.get("value"):
+        rows.texts.append((p, cut(identifier["value"]), system))
+    elif system:
+        rows.numbers.append((p, 0, system))
 
 
 def index_only(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any], only: str) -> None:
