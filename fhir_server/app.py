@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -12,17 +10,23 @@ from pathlib import Path
 import structlog
 
 from fhir_server import spec
+from fhir_server.background import Background
 from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
 from fhir_server.http.endpoint import Dispatch, FhirEndpoint
 from fhir_server.http.forward import ForwardedRequests, ForwardingDispatch
 from fhir_server.http.probes import Probes
+from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.exchange import Server
 from fhir_server.observability import vocabulary
-from fhir_server.observability.logs import trace
+from fhir_server.search.reindex import Reindexer
 
 VACUUMS_PER_HORIZON = 12
+REGISTRY_SECONDS = 1.0
+"""How often a process looks whether the search parameters have changed; its writes learn it at once."""
+REINDEX_SECONDS = 1.0
+"""How often a process looks for a job on the index: one look-up among a handful of rows."""
 OpenServer = Callable[[], Awaitable[Server]]
 _log = structlog.get_logger()
 
@@ -49,6 +53,7 @@ def create_app(
 
     async def open_parts() -> Parts:
         server = await open_server()
+        await refresh(server)
         _learn_words(server)
         settings = server.settings
         own = own_base_url(settings, settings.port if port is None else port)
@@ -60,8 +65,15 @@ def create_app(
         duties = _Duties(server, dispatch, forward_socket) if first else None
         if duties is not None:
             await duties.start()
+        background = Background()
+        background.repeat("registry", lambda: refresh(server), REGISTRY_SECONDS)
+        if first or forward_socket is None:
+            reindexer = Reindexer(server.store, settings.time_zone, settings.reindex_share)
+            await reindexer.prepare()
+            background.repeat("reindex", reindexer.run_next, REINDEX_SECONDS)
 
         async def stop() -> None:
+            await background.stop()
             if duties is not None:
                 await duties.stop()
             await server.store.close()
@@ -86,21 +98,19 @@ class _Duties:
     def __init__(self, server: Server, dispatch: Dispatch, forward_socket: Path | None) -> None:
         self._server = server
         self._forwarded = ForwardedRequests(forward_socket, server, dispatch) if forward_socket is not None else None
-        self._vacuum: asyncio.Task[None] | None = None
+        self._background = Background()
 
     async def start(self) -> None:
         await _load_shipped(self._server)
-        self._vacuum = asyncio.create_task(_vacuum_forever(self._server))
+        horizon = self._server.settings.snapshot_seconds
+        self._background.repeat("vacuum", lambda: _vacuum(self._server), horizon / VACUUMS_PER_HORIZON)
         if self._forwarded is not None:
             await self._forwarded.start()
 
     async def stop(self) -> None:
         if self._forwarded is not None:
             await self._forwarded.stop()
-        if self._vacuum is not None:
-            self._vacuum.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._vacuum
+        await self._background.stop()
 
 
 async def _load_shipped(server: Server) -> None:
@@ -115,17 +125,11 @@ async def _load_shipped(server: Server) -> None:
             await load_demo(server)
 
 
-async def _vacuum_forever(server: Server) -> None:
-    """Clear index rows whose snapshots have ended, several times per horizon."""
-    horizon = server.settings.snapshot_seconds
-    while True:
-        await asyncio.sleep(horizon / VACUUMS_PER_HORIZON)
-        try:
-            cleared = await server.store.vacuum(horizon)
-        except Exception as error:
-            _log.error("vacuum failed", trace=trace(error))
-        else:
-            _log.info("vacuum", versions=cleared)
+async def _vacuum(server: Server) -> None:
+    """Clear index rows whose snapshots have ended."""
+    cleared = await server.store.vacuum(server.settings.snapshot_seconds)
+    if cleared:
+        _log.info("vacuum", versions=cleared)
 
 
 def _build_site(probes: Probes, base_url: str) -> AsgiApplication:

@@ -17,6 +17,7 @@ from typing import Any
 from fhir_server import content_files
 from fhir_server.demo import FIRST_PATIENT, demo_resources
 from fhir_server.instruments import catalogue
+from fhir_server.interactions.current_registry import with_current_registry
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
@@ -48,7 +49,7 @@ async def load_content(server: Server) -> ContentLoad:
     states = [await _state_of(server, resource) for resource in shipped]
     pending = [resource for resource, state in zip(shipped, states, strict=True) if state in ("missing", "outdated")]
     if pending:
-        await _write(server, pending)
+        await with_current_registry(server, lambda: _write(server, pending))
     return ContentLoad(
         created=states.count("missing"),
         updated=states.count("outdated"),
@@ -66,7 +67,7 @@ async def load_demo(server: Server) -> int:
         return 0
     base = server.settings.canonical_base
     resources = demo_resources(shipped_resources(base), base, server.settings.time_zone)
-    await _write_new(server, resources)
+    await with_current_registry(server, lambda: _write_new(server, resources))
     return len(resources)
 
 

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         False, description="Development: answer a search that has the header X-Explain with its plan and statements."
     )
     snapshot_seconds: int = Field(3600, ge=60, description="How long a search's pages stay readable as they were.")
+    reindex_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Part of the time that a background job on the search index works; it rests between.",
+    )
     enforce_references: bool = Field(False, description="Refuse references to resources that are not here.")
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")
     strict_search: bool = Field(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import forkserver
 from typing import Any
 
@@ -22,7 +23,9 @@ import msgspec
 
 from fhir_server.bulk.prepare import Accepted, Executable, Options, Prepared, Refused, decode_batch, prepare_batch
 from fhir_server.bulk.source import Batch, Source
-from fhir_server.errors import FhirError, Issue
+from fhir_server.errors import Conflict, FhirError, Issue
+from fhir_server.interactions.current_registry import refresh, with_current_registry
+from fhir_server.interactions.draft import indexed_again
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.interactions.router import dispatch
 from fhir_server.interactions.update import put
@@ -105,7 +108,15 @@ async def load(
         on_progress: called after each batch written.
     """
     settings = server.settings
-    options = Options(execute, settings.base_url, settings.max_json_depth, settings.max_body_bytes, settings.time_zone)
+    await refresh(server)
+    options = Options(
+        execute,
+        settings.base_url,
+        settings.max_json_depth,
+        settings.max_body_bytes,
+        settings.time_zone,
+        await server.store.parameters(),
+    )
     loop = asyncio.get_running_loop()
     loaded = Loaded() if loaded is None else loaded
     ahead: deque[tuple[Batch, asyncio.Future[bytes]]] = deque()
@@ -147,7 +158,16 @@ async def _store(
     ]
     drafts: list[Draft] = []
     for n, item in enumerate(prepared):
-        if isinstance(item, Accepted):
+        if isinstance(item, Accepted) and item.draft.parameters:
+            # Alone, because it may clash with another SearchParameter, which refuses no other resource.
+            await _write(server, drafts, loaded)
+            drafts = []
+            try:
+                await _write(server, [item.draft], loaded)
+            except Conflict as error:
+                name = f"{item.draft.resource_type}/{item.draft.logical_id}"
+                loaded.refusals.append(Refusal(batch.sources[n], name, error.issues))
+        elif isinstance(item, Accepted):
             drafts.append(item.draft)
         elif isinstance(item, Refused):
             loaded.refusals.append(Refusal(batch.sources[n], item.resource, item.issues))
@@ -164,26 +184,39 @@ async def _write(server: Server, drafts: list[Draft], loaded: Loaded) -> None:
     if not drafts:
         return
 
-    async def work(transaction: Transaction) -> tuple[int, int, int]:
-        created = updated = unchanged = 0
-        known = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])
-        for draft in drafts:
-            key = (draft.resource_type, draft.logical_id)
-            before = known.get(key)
-            if before is None:
-                known[key] = await transaction.put(draft)
-                created += 1
-                continue
-            status, known[key] = await put(server, _UPDATE, transaction, draft)
-            created += status == 201
-            unchanged += known[key].version_id == before.version_id
-            updated += status == 200 and known[key].version_id != before.version_id
-        return created, updated, unchanged
+    async def attempt() -> tuple[int, int, int]:
+        registry = server.registry
+        # What a worker process prepared before the search parameters changed is indexed again.
+        current = [
+            draft
+            if draft.epoch >= registry.epoch
+            else indexed_again(draft, time_zone=server.settings.time_zone, registry=registry)
+            for draft in drafts
+        ]
+        return await server.store.write(ALL, partial(_put_all, server, current))
 
-    created, updated, unchanged = await server.store.write(ALL, work)
+    created, updated, unchanged = await with_current_registry(server, attempt)
     loaded.created += created
     loaded.updated += updated
     loaded.unchanged += unchanged
+
+
+async def _put_all(server: Server, drafts: list[Draft], transaction: Transaction) -> tuple[int, int, int]:
+    """(created, updated, unchanged)"""
+    created = updated = unchanged = 0
+    known = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])
+    for draft in drafts:
+        key = (draft.resource_type, draft.logical_id)
+        before = known.get(key)
+        if before is None:
+            known[key] = await transaction.put(draft)
+            created += 1
+            continue
+        status, known[key] = await put(server, _UPDATE, transaction, draft)
+        created += status == 201
+        unchanged += known[key].version_id == before.version_id
+        updated += status == 200 and known[key].version_id != before.version_id
+    return created, updated, unchanged
 
 
 async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) -> None:

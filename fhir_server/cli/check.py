@@ -9,6 +9,7 @@ from functools import partial
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.model.json import parse
 from fhir_server.search.extract import extract
+from fhir_server.search.registry import Registry, registry_of
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 from fhir_server.storage.rows import IndexRows
@@ -36,7 +37,7 @@ async def _check(settings: Settings) -> int:
     store = await open_store(settings, writing=False)
     findings = 0
     try:
-        async for finding in store.check(partial(_rows_of, settings.time_zone)):
+        async for finding in store.check(partial(_rows_of, settings.time_zone, registry_of(await store.parameters()))):
             findings += 1
             print(f"{finding.resource}: {finding.kind}: {finding.detail}")
     finally:
@@ -44,5 +45,5 @@ async def _check(settings: Settings) -> int:
     return findings
 
 
-def _rows_of(time_zone: str, body: bytes) -> IndexRows:
-    return extract(parse(body, max_depth=DEEPEST), time_zone)
+def _rows_of(time_zone: str, registry: Registry, body: bytes) -> IndexRows:
+    return extract(parse(body, max_depth=DEEPEST), time_zone, registry)

@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "Start the server.",
     "load": "Load resources from .json and .ndjson files, also gzipped.",
     "migrate": "Bring the database to this version's schema.",
+    "reindex": "Make search index rows that are lacking or old, and show how far that is.",
     "check": "Compare indexes, counters and compartments with the stored resources.",
     "fhirpath": "Evaluate a FHIRPath expression on the resources in a file.",
     "version": "Print the version.",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
-from fhir_server.model.json import stored_body
+from fhir_server.model.json import parse, stored_body
+from fhir_server.search.custom import parameters_of
 from fhir_server.search.extract import extract
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.base import Draft
@@ -28,7 +31,23 @@ def prepare(
     if resource["resourceType"] == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
         return _with_blob(resource, fresh, time_zone, registry)
     head, tail = stored_body(resource)
-    return Draft(resource["resourceType"], logical_id, head, tail, extract(resource, time_zone, registry), fresh)
+    defined = parameters_of(resource, registry) if resource["resourceType"] == "SearchParameter" else ()
+    return Draft(
+        resource["resourceType"],
+        logical_id,
+        head,
+        tail,
+        extract(resource, time_zone, registry),
+        fresh,
+        epoch=registry.epoch,
+        parameters=defined,
+    )
+
+
+def indexed_again(draft: Draft, *, time_zone: str, registry: Registry) -> Draft:
+    """The same draft with the rows of `registry`."""
+    resource = parse(draft.head + b'"versionId":"1"' + draft.tail, max_depth=sys.maxsize)
+    return replace(draft, rows=extract(resource, time_zone, registry), epoch=registry.epoch)
 
 
 def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str, registry: Registry) -> Draft:
@@ -50,4 +69,5 @@ def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str, registry: 
         blob_content=[content[n : n + BLOB_CHUNK] for n in range(0, len(content), BLOB_CHUNK)],
         blob_offset=place + len(b'"data":"'),
         blob_content_type=resource.get("contentType", ""),
+        epoch=registry.epoch,
     )

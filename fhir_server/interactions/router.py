@@ -11,6 +11,7 @@ from fhir_server.interactions.binary import accept_content, is_content
 from fhir_server.interactions.body import parsed
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
+from fhir_server.interactions.current_registry import with_current_registry
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
 from fhir_server.interactions.history import history
@@ -27,6 +28,10 @@ from fhir_server.validation import validate
 
 async def dispatch(server: Server, request: Request) -> Response:
     """Carry out `request`. Every refusal is a FhirError."""
+    return await with_current_registry(server, lambda: _dispatch(server, request))
+
+
+async def _dispatch(server: Server, request: Request) -> Response:
     parts = request.path.split("/") if request.path else []
     if parts and parts[-1].startswith("$"):
         return await _operation(server, request, parts)

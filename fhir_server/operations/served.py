@@ -7,6 +7,7 @@ from fhir_server.operations.everything import everything
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
+from fhir_server.operations.reindex import reindex
 from fhir_server.operations.score import score
 from fhir_server.operations.validate import validate
 
@@ -19,6 +20,7 @@ OPERATIONS = (
     operation("OperationDefinition-Resource-meta-delete.json", meta_delete),
     operation("OperationDefinition-Resource-purge.json", purge),
     operation("OperationDefinition-Resource-validate.json", validate),
+    operation("OperationDefinition-reindex.json", reindex, also_get=True),
 )
 
 

@@ -74,12 +74,11 @@ class _Node:
 def compile_walk(registry: Registry, resource_type: str) -> Walk:
     """The function that adds the rows of a resource of `resource_type`."""
     builder = _Builder(resource_type)
-    known = registry.indexed(resource_type)
-    for definition in known.values():
+    for definition in registry.indexed(resource_type):
         if not definition.is_alias:
             builder.add(definition)
     for code in patient_parameters(resource_type):
-        builder.add_compartment(known[code])
+        builder.add_compartment(registry.definitions(resource_type)[code])
     return builder.function()
 
 
@@ -128,11 +127,11 @@ class _Builder:
         elif path.type_name == PRESENT:
             extra = f", {tuple(path.element.key.split())!r}"
         elif path.only and path.type_name == "Reference":
-            index, extra = reference.index_only, f", container, {path.only!r}"
+            index, extra = reference.index_only, f", container, {_literal(path.only)}"
         elif path.type_name == "Reference" and search_type == "reference":
             extra = ", container"
         elif path.only and path.type_name == "ContactPoint":
-            index, extra = token.index_contact_point_of, f", {path.only!r}"
+            index, extra = token.index_contact_point_of, f", {_literal(path.only)}"
         return f"{self._name(index)}(rows, {p}, {{v}}{extra})"
 
     def _name(self, function: Callable[..., None]) -> str:
@@ -175,6 +174,11 @@ class _Builder:
                 lines.append(f"{pad}{following} = ({value}.get({step.key!r}) or (None,))[0]")
         lines.append(f"{pad}if {following} is not None:")
         self._write(child, variable + 1, depth + 1, lines)
+
+
+def _literal(text: str) -> str:
+    """Of a call, in which {v} is yet to be replaced: `text` may be of a client's SearchParameter."""
+    return repr(text).replace("{", "{{").replace("}", "}}")
 
 
 def _index_compartment(rows: IndexRows, value: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ def declared(resource_type: str, registry: Registry = R4) -> tuple[Declared, ...
     found = [
         Declared(
             name,
-            parameters[name].type,
-            parameters[name].url,
+            known[name].search_type if name in known else parameters[name].type,
+            registry.url(resource_type, name),
             modifiers(known[name]) if name in known else WITH_MODIFIERS.get(name, ()),
         )
         for name in {*own, *known}

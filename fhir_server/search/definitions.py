@@ -81,31 +81,40 @@ def definitions(resource_type: str) -> dict[str, Definition]:
     for code, declared in spec.search_parameters(resource_type).items():
         if not declared.expression or code in RESULT_PARAMETERS:
             continue
-        definition = _definition(resource_type, code, declared)
-        if definition is not None:
-            found[code] = definition
+        try:
+            found[code] = build(resource_type, code, declared)
+        except InvalidExpression:
+            continue
     return _with_aliases(found)
 
 
-def _definition(resource_type: str, code: str, declared: spec.SearchParameter) -> Definition | None:
-    """None when search cannot follow the expression, or indexes none of the types at its end."""
-    p = parameter(spec.parameter_number(resource_type, code))
-    try:
-        located = tuple(paths(parse(declared.expression or ""), resource_type))
-        if declared.type == "composite":
-            components = tuple(_component(resource_type, part, located) for part in declared.components)
-            return Definition(resource_type, code, "composite", p, located, components=components)
-    except InvalidExpression:
-        return None
-    located = tuple(_indexed(located, declared.type))
+def build(resource_type: str, code: str, declared: spec.SearchParameter) -> Definition:
+    """The definition, with rows of its own.
+
+    Raises InvalidExpression when search cannot follow the expression, or indexes none of the types at its end.
+    """
+    p = parameter(declared.number)
+    own = (Source(p),)
+    located = tuple(paths(parse(declared.expression or ""), resource_type))
+    if declared.type == "composite":
+        components = tuple(_component(resource_type, part, located) for part in declared.components)
+        return Definition(resource_type, code, "composite", p, located, components=components, sources=own)
+    selected, located = located, tuple(indexed(located, declared.type))
     if not located:
-        return None
+        names = ", ".join(sorted({path.type_name for path in selected})) or "nothing"
+        raise InvalidExpression(
+            f"The expression selects {names} of {resource_type}; a parameter of type {declared.type} indexes"
+            f" {', '.join(sorted(INDEXED_TYPES[declared.type] - {PRESENT}))}.",
+            code="not-supported",
+        )
     types = frozenset(path.type_name for path in located)
     bindings = None
     if declared.type == "token" and types <= {"code", "boolean", PRESENT}:
         bindings = tuple(dict.fromkeys(path.element.binding for path in located))
     targets = tuple(declared.targets)
-    return Definition(resource_type, code, declared.type, p, located, targets, element_types=types, bindings=bindings)
+    return Definition(
+        resource_type, code, declared.type, p, located, targets, sources=own, element_types=types, bindings=bindings
+    )
 
 
 def _component(resource_type: str, part: spec.SearchComponent, contexts: tuple[Path, ...]) -> Component:
@@ -116,13 +125,13 @@ def _component(resource_type: str, part: spec.SearchComponent, contexts: tuple[P
         located = list(dict.fromkeys(path for context in contexts for path in relative_paths(expression, context)))
     # R4 has the two components of DocumentReference.relationship the wrong way round: the element decides.
     for search_type in (part.type, "token", "reference"):
-        indexed = _indexed(tuple(located), search_type)
-        if indexed:
-            return Component(part.code, search_type, tuple(indexed), starts_at_resource(expression))
+        usable = indexed(tuple(located), search_type)
+        if usable:
+            return Component(part.code, search_type, tuple(usable), starts_at_resource(expression))
     raise InvalidExpression(f"Search cannot index the component '{part.code}' of a composite.", code="not-supported")
 
 
-def _indexed(located: tuple[Path, ...], search_type: str) -> list[Path]:
+def indexed(located: tuple[Path, ...], search_type: str) -> list[Path]:
     """The paths whose type `search_type` indexes; an extension counts by its value."""
     wanted = INDEXED_TYPES[search_type]
     found = []

@@ -53,6 +53,11 @@ def _contained(registry: Registry, resource: dict[str, Any], time_zone: str, con
 
 
 def _compile(registry: Registry, resource_type: str) -> Compiled:
+    if registry is not R4 and not registry.has_custom(resource_type):
+        # Most types have R4's parameters alone: a new snapshot need not compile them again.
+        shared: Compiled = R4.compiled.get(resource_type) or _compile(R4, resource_type)
+        registry.compiled[resource_type] = shared
+        return shared
     known = spec.search_parameters(resource_type)
     url = known.get("url")
     compiled = registry.compiled[resource_type] = (

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from fhir_server.storage.parameters import ParameterDefinition, ParameterSet, Reindexing
 from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
 from fhir_server.storage.rows import IndexRows
 from fhir_server.storage.scope import Scope
@@ -62,6 +63,10 @@ class Draft:
     blob_offset: int = 0
     """Where the base64 of the blob stands in `tail`."""
     blob_content_type: str = ""
+    epoch: int = 0
+    """The set of search parameters that `rows` are of; an older one than the database's is not stored (StaleIndex)."""
+    parameters: tuple[ParameterDefinition, ...] = ()
+    """What a SearchParameter defines: with it stored, every process writes their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +184,10 @@ class Transaction(Protocol):
     async def included(self, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included: ...
 
     async def put(self, draft: Draft) -> StoredVersion:
-        """Write the next version; method is create when the id is new or deleted, else update."""
+        """Write the next version; method is create when the id is new or deleted, else update.
+
+        Raises StaleIndex when the draft's rows are of an older set of search parameters than the database's.
+        """
         ...
 
     async def delete(self, resource_type: str, logical_id: str) -> StoredVersion | None:
@@ -195,6 +203,11 @@ class Transaction(Protocol):
 
 class Store(Protocol):
     """Everything the interactions need. Every call names the scope it acts in."""
+
+    @property
+    def reindexing(self) -> Reindexing:
+        """The jobs that make index rows anew."""
+        ...
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
@@ -241,6 +254,14 @@ class Store(Protocol):
         `work` may only await the transaction. An exception rolls back this work alone. It may be run
         again after a serialisation failure or a lost connection before commit.
         """
+        ...
+
+    async def epoch(self) -> int:
+        """Counts the changes of the search parameters."""
+        ...
+
+    async def parameters(self) -> ParameterSet:
+        """The custom search parameters as of now."""
         ...
 
     async def secret(self, name: str) -> bytes:

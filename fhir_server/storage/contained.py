@@ -10,12 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.storage import query as q
-from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.rows import VARIANTS, IndexRows
 
 MARK = "#"
 """Before the name of a type: its contained resources."""
 SHIFT = 1 << 26
 """Added to a row parameter: the parameter of contained resources."""
+
+
+def number_of(p: int) -> int:
+    """The number of the parameter that the row parameter `p` is of, contained or not."""
+    return (p % SHIFT) // VARIANTS
 
 
 def contained_type(resource_type: str) -> str:

@@ -11,6 +11,12 @@ from dataclasses import dataclass, field
 
 from fhir_server.model.identity import hash64
 
+EXTRACTION = 1
+"""The version of extraction: raised with every change of what is indexed of a resource. Rows of an older one are made
+anew by a job when a server of this version starts (search/reindex.py)."""
+
+VARIANTS = 8
+"""Row parameters of one parameter."""
 VARIANT_VALUE = 0
 """The parameter itself."""
 VARIANT_CANONICAL = 1
@@ -47,7 +53,7 @@ def cut(text: str) -> str:
 
 
 def parameter(number: int, variant: int = VARIANT_VALUE) -> int:
-    return number * 8 + variant
+    return number * VARIANTS + variant
 
 
 @dataclass(slots=True)

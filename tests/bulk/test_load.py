@@ -15,6 +15,9 @@ from fhir_server.bulk.load import Loaded, load
 from fhir_server.bulk.source import BATCH_RESOURCES, batches, files_of
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
+from fhir_server.search.registry import registry_of
+from fhir_server.search.reindex import Reindexer
+from fhir_server.storage.query import Query, TextPrefix
 from fhir_server.storage.scope import ALL
 
 BUNDLE = {
@@ -196,3 +199,42 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "a.csv", tmp_path / "missing.json"):
         with pytest.raises(FhirError):
             files_of([path])
+
+
+def search_parameter(logical_id: str) -> dict[str, Any]:
+    return {
+        "resourceType": "SearchParameter",
+        "id": logical_id,
+        "url": f"http://example.org/SearchParameter/{logical_id}",
+        "name": "Suffix",
+        "status": "active",
+        "description": "Letters after the name",
+        "code": "suffix",
+        "base": ["Patient"],
+        "type": "string",
+        "expression": "Patient.name.suffix",
+    }
+
+
+async def test_what_was_prepared_before_a_search_parameter_is_indexed_by_it(server: Server, tmp_path: Path) -> None:
+    """The worker processes know nothing of it: it stands between the resources they prepare."""
+    people = [patient(f"p{n}", name=[{"suffix": ["MD"]}]) for n in range(1200)]
+    ndjson(tmp_path / "a.ndjson", *people[:700], search_parameter("s"), *people[700:])
+    loaded = await load_files(server, tmp_path)
+    assert counts(loaded)[0] == 1201
+    reindexer = Reindexer(server.store, "UTC", share=1.0)
+    while await reindexer.run_next():
+        continue
+    registry = registry_of(await server.store.parameters())
+    (definition,) = (one for code, one in registry.definitions("Patient").items() if code == "suffix")
+    page = await server.store.search(ALL, Query("Patient", (TextPrefix(definition.p, "md"),), (), count=2000))
+    assert len(page.matches) == 1200
+
+
+async def test_a_search_parameter_that_clashes_refuses_no_other_resource(server: Server, tmp_path: Path) -> None:
+    ndjson(tmp_path / "a.ndjson", patient("a"), search_parameter("one"), search_parameter("two"), patient("b"))
+    loaded = await load_files(server, tmp_path)
+    assert [(one.source.line, one.resource, one.issues[0].code) for one in loaded.refusals] == [
+        (3, "SearchParameter/two", "conflict")
+    ]
+    assert await version_of(server, "Patient", "a") == await version_of(server, "Patient", "b") == 1

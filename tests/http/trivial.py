@@ -13,13 +13,24 @@ from fhir_server.errors import ResourceNotFound
 from fhir_server.http.application import Application
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.settings import Settings
+from fhir_server.storage.parameters import ParameterSet
+from fhir_server.storage.rows import EXTRACTION
 
 PATIENT = b'{"resourceType":"Patient","id":"p1","extension":[{"url":"u","valueDecimal":1.50}]}'
 BUNDLE = b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % b",".join([PATIENT] * 100)
 
 
+class NoJobs:
+    """A store's Reindexing with nothing to do."""
+
+    async def claim(self, _owner: str, _lease_seconds: float) -> None:
+        return None
+
+
 class EmptyStore:
-    """The parts of a Store that the HTTP edge calls."""
+    """The parts of a Store that the HTTP edge and the application call."""
+
+    reindexing = NoJobs()
 
     def __init__(self) -> None:
         self.closed = False
@@ -31,6 +42,15 @@ class EmptyStore:
     async def ready(self) -> None:
         if self.failure:
             raise self.failure
+
+    async def epoch(self) -> int:
+        return 0
+
+    async def parameters(self) -> ParameterSet:
+        return ParameterSet(0, EXTRACTION, ())
+
+    async def vacuum(self, _horizon_seconds: int) -> int:
+        return 0
 
 
 class TableDispatch:

@@ -25,7 +25,7 @@ def test_a_definition_is_valid_and_says_what_it_must(path: Path) -> None:
     assert issues(definition) == []
     assert path.name == f"OperationDefinition-{definition['id']}.json"
     assert definition["url"].endswith(f"/OperationDefinition/{definition['id']}")
-    assert all(name == "Resource" or name in spec.RESOURCE_TYPES for name in definition["resource"])
+    assert all(name == "Resource" or name in spec.RESOURCE_TYPES for name in definition.get("resource", ()))
     parameters = definition["parameter"]
     assert all("documentation" in parameter for parameter in parameters)
     assert any(parameter["use"] == "out" for parameter in parameters)

@@ -81,10 +81,10 @@ class PostgresqlEngine:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._url)
         await self._connection.execute("BEGIN")
-        row = await self._connection.fetchrow("SELECT seq, last_updated FROM clock FOR UPDATE")
+        row = await self._connection.fetchrow("SELECT seq, last_updated, epoch FROM clock FOR UPDATE")
         now = max(time.time_ns() // 1000, row["last_updated"] + 1)
         self._seq = row["seq"]
-        return SqlTransaction(self, row["seq"], now, self._known_tokens)
+        return SqlTransaction(self, row["seq"], now, row["epoch"], self._known_tokens)
 
     async def commit(self, transaction: SqlTransaction) -> None:
         await transaction.finish()

@@ -24,7 +24,7 @@ class PostgresqlStore(SqlStore):
 
     async def open(self) -> None:
         await migrate_postgresql(self._url)
-        await self.prepare_secrets()
+        await self.prepare()
 
     async def close(self) -> None:
         await self.writer.close()

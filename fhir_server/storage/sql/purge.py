@@ -54,6 +54,17 @@ async def clear_index(connection: Connection, seqs: Sequence[int]) -> int:
     return removed
 
 
+async def clear_parameters(connection: Connection, seqs: Sequence[int], ps: Sequence[int]) -> None:
+    """Remove the versions' rows of the row parameters `ps`, and their features, which belong to no parameter."""
+    for table in ("number", "text", "composite"):
+        statement = Statement(connection.postgresql)
+        where = f"{statement.one_of('seq', seqs)} AND {statement.one_of('p', ps)}"
+        await connection.run(*statement.finished(f"DELETE FROM {table} WHERE {where}"))
+    if not connection.postgresql:
+        await _clear_postings(connection, seqs)
+    await _delete(connection, "feature", seqs)
+
+
 async def _delete(connection: Connection, table: str, seqs: Sequence[int]) -> int:
     statement = Statement(connection.postgresql)
     where = statement.one_of("seq", seqs)

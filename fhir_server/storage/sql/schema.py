@@ -158,6 +158,8 @@ clock = Table(
     Column("seq", BigInteger, nullable=False, comment="the last seq given out"),
     Column("last_updated", BigInteger, nullable=False),
     Column("floor", BigInteger, nullable=False, comment="the oldest snapshot that can still be paged"),
+    Column("epoch", BigInteger, nullable=False, comment="counts the changes of `parameter`"),
+    Column("extraction", Integer, nullable=False, comment="the version of extraction that all rows are of"),
 )
 
 type_stat = Table(
@@ -173,4 +175,33 @@ secret = Table(
     METADATA,
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+parameter = Table(
+    "parameter",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="never given out twice"),
+    Column("type", SmallInteger, nullable=False, comment="the resource type it searches"),
+    Column("code", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="id of the SearchParameter"),
+    Column("state", Text, nullable=False, comment="storage.parameters.STATES"),
+    Column("definition", LargeBinary, nullable=False, comment="storage.parameters.ParameterDefinition as JSON"),
+)
+
+reindex = Table(
+    "reindex",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False, comment="storage.parameters.KINDS"),
+    Column("plan", LargeBinary, nullable=False, comment="storage.parameters.Plan as JSON"),
+    Column("state", Text, nullable=False, comment="storage.parameters.JOB_STATES"),
+    Column("place", SmallInteger, nullable=False, comment="index in the plan of what is worked on"),
+    Column("after", BigInteger, nullable=False, comment="the last seq done there"),
+    Column("done", BigInteger, nullable=False, comment="versions done"),
+    Column("total", BigInteger, nullable=False, comment="versions there were to do; an estimate"),
+    Column("owner", Text, nullable=False, comment="the process that runs it"),
+    Column("due", BigInteger, nullable=False, comment="when another process may take it, microseconds"),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("failure", Text, nullable=False),
 )

@@ -19,11 +19,13 @@ from fhir_server.storage.base import (
     Transaction,
 )
 from fhir_server.storage.codes import FIRST_CONTAINED_TYPE
-from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.parameters import ParameterSet
+from fhir_server.storage.rows import EXTRACTION, IndexRows
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.storage.sql import check, include, purge, reads
+from fhir_server.storage.sql import check, include, parameters, purge, reads
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.explain import ExplainedReads
+from fhir_server.storage.sql.reindexing import SqlReindexing
 from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sql.writer import GroupWriter
 
@@ -42,6 +44,7 @@ class SqlStore:
 
     def __init__(self) -> None:
         self._secrets: dict[str, bytes] = {}
+        self.reindexing = SqlReindexing(self)
 
     async def ready(self) -> None:
         await self.session.fetch("SELECT c.seq FROM clock c", ())
@@ -85,9 +88,19 @@ class SqlStore:
         result: T = await self.writer.write(scope, work)
         return result
 
-    async def prepare_secrets(self) -> None:
-        """Make the keys that requests need now: a transaction cannot, it would wait for itself."""
+    async def epoch(self) -> int:
+        rows = await self.session.fetch("SELECT c.epoch FROM clock c", ())
+        return int(rows[0][0])
+
+    async def parameters(self) -> ParameterSet:
+        return await parameters.read(self.session)
+
+    async def prepare(self) -> None:
+        """Make what a new database needs now; a transaction cannot, it would wait for itself."""
         await self.secret("cursor")
+        clock = await self.session.fetch("SELECT c.seq, c.extraction FROM clock c", ())
+        if tuple(clock[0]) == (0, 0):
+            await self.write(ALL, _of_this_extraction)  # type: ignore[arg-type]
 
     async def secret(self, name: str) -> bytes:
         if name not in self._secrets:
@@ -120,6 +133,12 @@ class SqlStore:
 
     def check(self, extract: Callable[[bytes], IndexRows]) -> AsyncIterator[Inconsistency]:
         return check.check(self.session, extract)
+
+
+async def _of_this_extraction(transaction: SqlTransaction) -> None:
+    """Nothing is stored yet, so nothing is of an older one."""
+    sql = positional("UPDATE clock SET extraction = ? WHERE seq = 0", transaction.connection.postgresql)
+    await transaction.connection.run(sql, (EXTRACTION,))
 
 
 async def _vacuum_batch(transaction: SqlTransaction, before: int) -> int:

@@ -16,10 +16,11 @@ from fhir_server.model.identity import rid
 from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, Draft, HistoryPage, Included, PurgeCounts, SearchPage, StoredVersion
-from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
+from fhir_server.storage.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
+from fhir_server.storage.parameters import ParameterDefinition, Reindexed, StaleIndex
 from fhir_server.storage.rows import Contained, IndexRows
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.storage.sql import include, purge, reads
+from fhir_server.storage.sql import include, parameters, purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, WITHOUT_BODY
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
@@ -89,10 +90,11 @@ class Connection(Protocol):
 class SqlTransaction:
     """One group's transaction, as the work now running sees it."""
 
-    def __init__(self, connection: Connection, seq: int, last_updated: int, known_tokens: set[int]) -> None:
+    def __init__(self, connection: Connection, seq: int, last_updated: int, epoch: int, known_tokens: set[int]) -> None:
         self.connection = connection
         self.last_updated = last_updated
         self.seq = seq
+        self.epoch = epoch
         self.new_tokens: set[int] = set()
         self._instant = format_instant(last_updated)
         self._known_tokens = known_tokens
@@ -101,6 +103,7 @@ class SqlTransaction:
         self._own_states: dict[int, StoredVersion | None] = {}
         self._mark = self._pending.mark()
         self._first_seq = seq
+        self._first_epoch = epoch
         self._own_tokens: list[int] = []
         self._savepoint = False
         self._scope = ALL
@@ -113,6 +116,7 @@ class SqlTransaction:
         self._own_states = {}
         self._own_tokens = []
         self._first_seq = self.seq
+        self._first_epoch = self.epoch
         self._savepoint = False
 
     async def keep_work(self) -> None:
@@ -128,6 +132,7 @@ class SqlTransaction:
         self._pending.cut(self._mark)
         self.new_tokens.difference_update(self._own_tokens)
         self.seq = self._first_seq
+        self.epoch = self._first_epoch
 
     async def finish(self) -> None:
         """Send what is left."""
@@ -208,6 +213,9 @@ class SqlTransaction:
         return await include.included(self.connection, self._scope, query, matches)
 
     async def put(self, draft: Draft) -> StoredVersion:
+        # What this work itself changed of the set of parameters is built for what it writes too: its job comes later.
+        if draft.epoch < self._first_epoch:
+            raise StaleIndex
         key = rid(draft.resource_type, draft.logical_id)
         before = None if draft.fresh else await self._before(key, draft.resource_type, draft.logical_id)
         if before and before.method != METHODS[DELETE] and not await self._permitted(before):
@@ -232,6 +240,8 @@ class SqlTransaction:
             draft.resource_type, draft.logical_id, version_id, self.last_updated, METHODS[method], seq, body, blob
         )
         self._own_states[key] = written
+        if draft.resource_type == "SearchParameter":
+            await self._define(draft.logical_id, draft.parameters)
         if not await self._permitted(written):
             raise Forbidden(f"{draft.resource_type}/{draft.logical_id} would be outside of what you may write.")
         return written
@@ -251,6 +261,8 @@ class SqlTransaction:
         self._pending.superseded.append((before.seq, seq, self.last_updated))
         gone = StoredVersion(resource_type, logical_id, version_id, self.last_updated, METHODS[DELETE], seq, None)
         self._own_states[key] = gone
+        if resource_type == "SearchParameter":
+            await self._define(logical_id, ())
         return gone
 
     async def purge(self, resource_type: str, logical_id: str) -> PurgeCounts:
@@ -264,12 +276,52 @@ class SqlTransaction:
             return PurgeCounts()
         if before.method != METHODS[DELETE]:
             self._pending.stat.append((TYPE_NUMBERS[resource_type], -1, 0))
+        if resource_type == "SearchParameter":
+            await self._define(logical_id, ())
         return await purge.purge(self.connection, rid(resource_type, logical_id))
 
     async def read_blob(self, version: StoredVersion) -> bytes:
         await self._send_for_reading()
         sql = positional("SELECT c.content FROM blob_chunk c WHERE c.seq = ? ORDER BY c.n", self.connection.postgresql)
         return b"".join(row[0] for row in await self.connection.fetch(sql, (version.seq,)))
+
+    # -- search parameters ------------------------------------------------------------------------------------
+
+    async def exclusive(self) -> Connection:
+        """The connection, for statements of the work's own, which are undone with it."""
+        await self._send_for_reading()
+        await self._ensure_savepoint()
+        return self.connection
+
+    async def next_epoch(self) -> None:
+        """The set of search parameters has changed: drafts of the older one are not stored any more."""
+        self.epoch += 1
+        sql = positional("UPDATE clock SET epoch = ?", self.connection.postgresql)
+        await self.connection.run(sql, (self.epoch,))
+
+    async def _define(self, source: str, wanted: Sequence[ParameterDefinition]) -> None:
+        if await parameters.define(await self.exclusive(), source, wanted, self.last_updated):
+            await self.next_epoch()
+
+    async def exchange(self, versions: Sequence[Reindexed], only: Sequence[int] | None) -> None:
+        """Give the versions new rows; with `only` just those of these row parameters (and all features)."""
+        connection = await self.exclusive()
+        seqs = [one.seq for one in versions]
+        if not seqs:
+            return
+        if only is None:
+            await purge.clear_index(connection, seqs)
+        else:
+            await purge.clear_parameters(connection, seqs, only)
+        for one in versions:
+            resource_type = TYPE_NAMES[one.type]
+            if only is None:
+                self._index(resource_type, one.rows, one.seq)
+                self._pending.stat.append((one.type, 0, one.rows.width))
+            else:
+                self._add_rows(one.rows, one.seq)
+        await connection.send(self._pending)
+        self._pending = Pending()
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -314,8 +366,12 @@ class SqlTransaction:
     def _index(self, resource_type: str, rows: IndexRows, seq: int) -> None:
         pending, k = self._pending, rows.k
         pending.number.append((seq, listing_parameter(resource_type), 0, 0, k))
-        pending.number += [(seq, p, v, w, k) for p, v, w in rows.numbers]
         pending.number += [(seq, PATIENT_COMPARTMENT, v, 0, k) for v in rows.compartments]
+        self._add_rows(rows, seq)
+
+    def _add_rows(self, rows: IndexRows, seq: int) -> None:
+        pending, k = self._pending, rows.k
+        pending.number += [(seq, p, v, w, k) for p, v, w in rows.numbers]
         pending.text += [(seq, p, v, w, k) for p, v, w in rows.texts]
         pending.composite += [(seq, p, a, b, c, t, k) for p, a, b, c, t in rows.composites]
         if rows.features:

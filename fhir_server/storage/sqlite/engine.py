@@ -64,9 +64,9 @@ class SqliteEngine:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.005)
-        seq, last_updated = self._connection.execute("SELECT seq, last_updated FROM clock").fetchone()
+        seq, last_updated, epoch = self._connection.execute("SELECT seq, last_updated, epoch FROM clock").fetchone()
         now = max(time.time_ns() // 1000, last_updated + 1)
-        return SqlTransaction(self, seq, now, self._known_tokens)
+        return SqlTransaction(self, seq, now, epoch, self._known_tokens)
 
     async def commit(self, transaction: SqlTransaction) -> None:
         await transaction.finish()

@@ -46,7 +46,7 @@ class SqliteStore(SqlStore):
             self.writer = _NoWriter()
         self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds, steps=self._steps)
         if self._writing:
-            await self.prepare_secrets()
+            await self.prepare()
 
     async def close(self) -> None:
         await self.writer.close()

@@ -124,6 +124,8 @@ SQLITE = (
     seq BIGINT NOT NULL,
     last_updated BIGINT NOT NULL,
     floor BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    extraction INTEGER NOT NULL,
     PRIMARY KEY (id)
     )
     """,
@@ -140,6 +142,35 @@ SQLITE = (
     name TEXT NOT NULL,
     value BLOB NOT NULL,
     PRIMARY KEY (name)
+    )
+    """,
+    """
+    CREATE TABLE parameter (
+    number INTEGER NOT NULL,
+    type SMALLINT NOT NULL,
+    code TEXT NOT NULL,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL,
+    definition BLOB NOT NULL,
+    PRIMARY KEY (number)
+    )
+    """,
+    """
+    CREATE TABLE reindex (
+    id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    plan BLOB NOT NULL,
+    state TEXT NOT NULL,
+    place SMALLINT NOT NULL,
+    after BIGINT NOT NULL,
+    done BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    owner TEXT NOT NULL,
+    due BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    failure TEXT NOT NULL,
+    PRIMARY KEY (id)
     )
     """,
 )
@@ -253,6 +284,8 @@ POSTGRESQL = (
     seq BIGINT NOT NULL,
     last_updated BIGINT NOT NULL,
     floor BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    extraction INTEGER NOT NULL,
     PRIMARY KEY (id)
     )
     """,
@@ -271,13 +304,42 @@ POSTGRESQL = (
     PRIMARY KEY (name)
     )
     """,
+    """
+    CREATE TABLE parameter (
+    number INTEGER NOT NULL,
+    type SMALLINT NOT NULL,
+    code TEXT NOT NULL,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL,
+    definition BYTEA NOT NULL,
+    PRIMARY KEY (number)
+    )
+    """,
+    """
+    CREATE TABLE reindex (
+    id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    plan BYTEA NOT NULL,
+    state TEXT NOT NULL,
+    place SMALLINT NOT NULL,
+    after BIGINT NOT NULL,
+    done BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    owner TEXT NOT NULL,
+    due BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    failure TEXT NOT NULL,
+    PRIMARY KEY (id)
+    )
+    """,
 )
 
 
 def upgrade() -> None:
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL:
         op.execute(statement)
-    op.execute("INSERT INTO clock (id, seq, last_updated, floor) VALUES (1, 0, 0, 0)")
+    op.execute("INSERT INTO clock (id, seq, last_updated, floor, epoch, extraction) VALUES (1, 0, 0, 0, 0, 0)")
 
 
 def downgrade() -> None:
