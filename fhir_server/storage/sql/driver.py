@@ -19,7 +19,7 @@ SELECTIVE, TOKEN, RANGE, LISTING = range(4)
 NARROW_ROWS = 5_000
 """A predicate with fewer rows is narrow: its rows may be sorted. Counting for a page stops here."""
 
-COUNTED_ROWS = (NARROW_ROWS, 20_000, 100_000, 1_000_000)
+COUNTED_ROWS = (NARROW_ROWS + 1, 20_000, 100_000, 1_000_000)
 """How far rows are counted for a total, one step after the other."""
 
 UNORDERED = (q.SortKey("last_updated"),)
