@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.client import drive_in_process, http_request
-from benchmarks.process import cpu_seconds
+from benchmarks.process import cpu_seconds, cpu_seconds_of_all
 from benchmarks.search.population import SEED
 from benchmarks.search.prepared import Database, Shelf, load
 from fhir_server.synthetic import generate
@@ -67,4 +67,4 @@ def _new(one: dict[str, object]) -> dict[str, object]:
 
 
 def _seconds(pid: int | None) -> float:
-    return 0.0 if pid is None else cpu_seconds(pid)
+    return 0.0 if pid is None else cpu_seconds_of_all(pid)
