@@ -37,7 +37,7 @@ def conditional_query(
         raise InvalidSearch(f"A condition takes search parameters of {resource_type} only, not {', '.join(names)}.")
     if needs(request, registry):
         names = sorted({name for name, _ in pairs})
-        raise InvalidSearch(f"A condition cannot be asked of lists and value sets ({', '.join(names)}).")
+        raise InvalidSearch(f"A condition cannot be asked of lists, value sets and hierarchies ({', '.join(names)}).")
     if any("" in value.split(",") for _, value in request.used):
         raise InvalidSearch("A condition has an empty value between commas; leave it out or escape the comma as '\\,'.")
     return compile_query(request, base_url=base_url, time_zone=time_zone, default_count=2, registry=registry)

@@ -1,4 +1,4 @@
-"""What a search needs of stored resources before it can be compiled: the entries of lists, the codes of value sets.
+"""What a search needs of stored resources before it can be compiled: entries of lists, codes, hierarchies.
 
 Gathered between parsing and compiling; most searches need nothing and pay one look at their criteria.
 """
@@ -6,14 +6,16 @@ Gathered between parsing and compiling; most searches need nothing and pay one l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from fhir_server.errors import InvalidSearch
 from fhir_server.model.identity import rid
 from fhir_server.model.json import decode
 from fhir_server.model.reference import parse_reference
 from fhir_server.search.criteria import target_types
+from fhir_server.search.hierarchy import PARENTS, above, below
 from fhir_server.search.matching import NOTHING, Knowledge, unescape
-from fhir_server.search.modifiers import is_mime_type
+from fhir_server.search.modifiers import is_in_hierarchy, is_mime_type
 from fhir_server.search.parameters.token import parse
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import (
@@ -34,16 +36,26 @@ OF_CODES = {"in": "in", "not-in": "in", "above": "above", "below": "below"}
 """Modifiers of tokens that ask terminology, and what they ask."""
 
 
-def needs(request: SearchRequest, registry: Registry = R4) -> list[Criterion]:
-    """The criteria that cannot be compiled without looking at stored resources."""
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A criterion, and what it needs: `list`, `token` or `hierarchy`."""
+
+    criterion: Criterion
+    kind: str
+
+
+def needs(request: SearchRequest, registry: Registry = R4) -> list[Need]:
+    """What cannot be compiled without looking at stored resources."""
     return [one for condition in request.criteria for one in _needs(condition, request.types, registry)]
 
 
-def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> Iterator[Criterion]:
+def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> Iterator[Need]:
     match condition:
         case Criterion(code, _, modifier):
-            if code == "_list" or (modifier in OF_CODES and _is_token(code, types, registry)):
-                yield condition
+            if code == "_list":
+                yield Need(condition, "list")
+            elif modifier in OF_CODES:
+                yield from (Need(condition, kind) for kind in _kinds(code, types, registry))
         case Chained(code, target, inner):
             ends = {target} if target else _ends(code, types, registry)
             yield from _needs(inner, ends, registry)
@@ -56,12 +68,11 @@ def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> It
             yield from _needs(part, types, registry)
 
 
-def _is_token(code: str, types: Iterable[str], registry: Registry) -> bool:
-    found = (registry.definitions(one).get(code) for one in types)
-    return any(
-        definition is not None and definition.search_type == "token" and not is_mime_type(definition)
-        for definition in found
-    )
+def _kinds(code: str, types: Iterable[str], registry: Registry) -> list[str]:
+    """What a parameter with a modifier of `OF_CODES` looks up: it may be a code of one type, a reference of another."""
+    found = [one for one in (registry.definitions(each).get(code) for each in types) if one is not None]
+    kinds = ["token"] if any(one.search_type == "token" and not is_mime_type(one) for one in found) else []
+    return kinds + (["hierarchy"] if any(is_in_hierarchy(one) for one in found) else [])
 
 
 def _ends(code: str, types: Iterable[str], registry: Registry) -> set[str]:
@@ -76,15 +87,34 @@ async def gather(
     wanted = needs(request, registry)
     if not wanted:
         return NOTHING
-    lists, tokens = {}, {}
-    for criterion in wanted:
+    lists, tokens, hierarchies = {}, {}, {}
+    for need in wanted:
+        criterion = need.criterion
+        if need.kind == "hierarchy":
+            key = criterion.modifier, criterion.values
+            hierarchies[key] = await _hierarchy(criterion, reader, base_url)
+            continue
         for value in criterion.values:
-            if criterion.code == "_list":
+            if need.kind == "list":
                 lists[value] = await _entries(value, reader)
                 continue
             asked = OF_CODES[criterion.modifier]
             tokens[asked, value] = await _tokens(criterion, asked, value, reader, terminology, base_url)
-    return Knowledge(tokens, lists)
+    return Knowledge(tokens, lists, hierarchies)
+
+
+async def _hierarchy(criterion: Criterion, reader: Reader, base_url: str) -> dict[str, frozenset[int]]:
+    """By type, the resources that the values name and all above or below them; a bare id may be of any type."""
+    named: dict[str, set[str]] = {}
+    for value in map(unescape, criterion.values):
+        reference = parse_reference(value.removeprefix(f"{base_url}/"))
+        if reference.is_local and reference.resource_type in PARENTS:
+            named.setdefault(reference.resource_type, set()).add(reference.logical_id)
+        elif "/" not in value and ":" not in value:
+            for resource_type in PARENTS:
+                named.setdefault(resource_type, set()).add(value)
+    find = below if criterion.modifier == "below" else above
+    return {resource_type: await find(resource_type, ids, reader) for resource_type, ids in named.items()}
 
 
 async def _tokens(

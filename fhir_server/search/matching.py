@@ -19,6 +19,8 @@ class Knowledge:
     """(modifier, value as sent) -> the tokens it stands for: of a value set (`in`), or below or above a code."""
     lists: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Value of `_list` -> (type, id) of each of its entries."""
+    hierarchies: Mapping[tuple[str, tuple[str, ...]], Mapping[str, frozenset[int]]] = field(default_factory=dict)
+    """(modifier, values as sent) of a reference -> type -> the resources meant, with all above or below them."""
 
 
 NOTHING = Knowledge()

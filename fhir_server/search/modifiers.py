@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.search.definitions import Definition
+from fhir_server.search.hierarchy import PARENTS
 
 OF_ID = ("missing", "not")
 IS = "is"
@@ -23,7 +24,8 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
         case "reference":
             by_url = ("below",) if "canonical" in definition.element_types else ()
             literal = ("[type]", "identifier") if "Reference" in definition.element_types else ()
-            return ("missing", *literal, *by_url)
+            within = ("above", "below") if is_in_hierarchy(definition) else ()
+            return ("missing", *literal, *by_url, *within)
         case "token" if is_mime_type(definition):
             return ("missing", "not", "below")
         case "token":
@@ -34,6 +36,12 @@ def modifiers(definition: Definition) -> tuple[str, ...]:
 
 
 _CODES = frozenset(("CodeableConcept", "Coding", "code"))
+
+
+def is_in_hierarchy(definition: Definition) -> bool:
+    """References to resources that have parts of their own type (R4 search.html#recursive)."""
+    targets = {source.only for source in definition.sources if source.only} or set(definition.targets)
+    return definition.element_types == {"Reference"} and bool(targets & PARENTS.keys())
 
 
 def is_mime_type(definition: Definition) -> bool:

@@ -314,9 +314,7 @@ def reference(text: str, context: Context, only: str | None = None) -> Test:
     if here is not None:
         return lambda value: (
             (only is None or here[0] == only)
-            and (
-                _literal_of(value, context) == here or _external_of(value) == f"{context.base_url}/{here[0]}/{here[1]}"
-            )
+            and (literal_of(value, context) == here or _external_of(value) == f"{context.base_url}/{here[0]}/{here[1]}")
         )
     if ":" in wanted:
         if only is not None:
@@ -325,10 +323,10 @@ def reference(text: str, context: Context, only: str | None = None) -> Test:
     if not _ID.fullmatch(wanted):
         raise Refused(f"no reference: {text!r}")
     types = (only,) if only else context.targets
-    return lambda value: (found := _literal_of(value, context)) is not None and found in {(t, wanted) for t in types}
+    return lambda value: (found := literal_of(value, context)) is not None and found in {(t, wanted) for t in types}
 
 
-def _literal_of(value: Value, context: Context) -> tuple[str, str] | None:
+def literal_of(value: Value, context: Context) -> tuple[str, str] | None:
     text = value.data.get("reference", "") if value.type == "Reference" else value.data
     return literal(text, context.base_url) if value.type == "Reference" or "://" not in text else None
 

@@ -7,6 +7,7 @@ what the two agree on is unlikely to be wrong in both.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,8 @@ from tests.oracle.terminology import Terminology
 COMPARTMENTS: dict[str, dict[str, list[str]]] = json.loads(
     (Path(__file__).parents[2] / "fhir_server" / "spec" / "compartments.json").read_text()
 )
+HIERARCHIES = ("CarePlan", "Encounter", "Location", "Organization", "ResearchStudy", "Task")
+"""search-17: types that are part of their own type only."""
 NEGATIONS = frozenset(("not", "not-in"))
 _CONTROLS = frozenset(("_sort", "_count", "_total", "_summary", "_elements", "_include", "_revinclude"))
 Holds = Callable[[Json], bool]
@@ -132,9 +135,29 @@ class World:
                 return matching.reference_identifier(value, context)
             case "reference", "below" if known.get("targets") and _is_canonical(resource_type, code):
                 return matching.canonical_below(value)
+            case "reference", "below" | "above":
+                return self._in_hierarchy(value, context, above=modifier == "above")
             case "reference", only if only in DEFINITIONS:
                 return matching.reference(value, context, only)
         raise Refused(f"{code} of type {known['type']} has no modifier :{modifier}")
+
+    def _in_hierarchy(self, value: str, context: Context, *, above: bool) -> Test:
+        """References to a resource, or to what it is part of or what is part of it (search.html#recursive)."""
+        wanted = unescape(value)
+        here = matching.literal(wanted, self.base_url)
+        if here is None and not re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", wanted):
+            raise Refused(f"no resource of this server: {value!r}")
+        meant = {here} if here else {(target, wanted) for target in context.targets}
+        edges = [
+            ((kind, key), whole) if above else (whole, (kind, key))
+            for kind in HIERARCHIES
+            for key, one in self.by_type.get(kind, {}).items()
+            for part_of in (one["partOf"] if isinstance(one.get("partOf"), list) else [one.get("partOf", {})])
+            if (whole := matching.literal(part_of.get("reference", ""), self.base_url)) and whole[0] == kind
+        ]
+        while further := {end for start, end in edges if start in meant} - meant:
+            meant |= further
+        return lambda found: matching.literal_of(found, context) in meant
 
     def _url_and_version(self, value: str) -> Holds:
         """`url|version` of a conformance resource asks for its `version` too (R4 search.html#uri)."""

@@ -133,6 +133,8 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     """
     if modifier == "identifier":
         return any_of([_identified(definition, source, value) for source in definition.sources for value in values])
+    if modifier in ("above", "below") and definition.element_types == {"Reference"}:
+        return _in_hierarchy(definition, modifier, values, matching)
     if modifier == "below":
         return any_of([_below(source.p, unescape(value)) for source in definition.sources for value in values])
     if modifier:
@@ -146,6 +148,26 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
             if len(rids) > MOST_TARGETS:
                 raise too_costly(f"'{definition.code}' has too many bare ids: write Type/id, or send several searches.")
             parts += [TextIn(source.p + VARIANT_EXTERNAL, (cut(url),), w) for url, w in urls]
+        if rids:
+            parts.append(NumberIn(source.p, tuple(rids)))
+    return any_of(parts or [NumberIn(definition.p, (_NOBODY,))])
+
+
+def _in_hierarchy(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
+    """References to the resources named or to what is above or below them (R4 search.html#recursive)."""
+    known = matching.knowledge.hierarchies[modifier, values]
+    parts: list[Predicate] = []
+    for source in definition.sources:
+        rids: set[int] = set()
+        for value in values:
+            named, urls = _targets(definition, source, unescape(value), matching.base_url)
+            if urls:
+                raise unusable(
+                    f"{definition.code}:{modifier}", value, "the id, or Type/id, of a resource of this server"
+                )
+            rids.update(named)
+        for resource_type in (source.only,) if source.only else _target_types(definition.targets):
+            rids |= known.get(resource_type, frozenset())
         if rids:
             parts.append(NumberIn(source.p, tuple(rids)))
     return any_of(parts or [NumberIn(definition.p, (_NOBODY,))])
