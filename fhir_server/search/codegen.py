@@ -44,6 +44,7 @@ _INDEX: dict[tuple[str, str], Callable[..., None]] = {
     ("string", "HumanName"): string.index_name,
     ("string", "Address"): string.index_address,
     ("uri", "canonical"): uri.index_canonical,
+    ("number", "Range"): number.index_range,
     ("quantity", "Range"): quantity.index_range,
     ("quantity", "Money"): quantity.index_money,
     ("special", "BackboneElement"): special.index_position,

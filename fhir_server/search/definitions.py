@@ -20,7 +20,7 @@ INDEXED_TYPES: dict[str, frozenset[str]] = {
     "date": frozenset(("date", "dateTime", "instant", "Period", "Timing")),
     "string": frozenset(("string", "markdown", "HumanName", "Address")),
     "uri": frozenset(("uri", "url", "canonical", "oid", "uuid")),
-    "number": frozenset(("integer", "decimal", "positiveInt", "unsignedInt")),
+    "number": frozenset(("integer", "decimal", "positiveInt", "unsignedInt", "Range")),
     "quantity": frozenset(("Quantity", "Age", "Duration", "Money", "Range", "Count", "Distance")),
     "special": frozenset(("BackboneElement",)),
 }

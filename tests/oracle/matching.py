@@ -234,6 +234,10 @@ def number(text: str) -> Test:
         raise Refused(f"no number: {text!r}")
 
     def test(value: Value) -> bool:
+        if value.type == "Range":
+            ends = [(value.data.get(end) or {}).get("value") for end in ("low", "high")]
+            low, high = (None if end is None else Fraction(end) for end in ends)
+            return ends != [None, None] and ranges.compare_number(prefix, low, high, searched)
         if value.type not in ("decimal", "integer", "positiveInt", "unsignedInt"):
             return False
         stored = Fraction(value.data)

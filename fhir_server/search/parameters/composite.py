@@ -160,7 +160,7 @@ def _quantity_bounds(component: Component, text: str) -> list[tuple[int, dict[st
         found.append((variant, {"b_low": low, "b_high": high} | ({} if w is None else {"c_low": w, "c_high": w})))
         if ranged:
             unit = {} if w is None else {"t_prefix": _unit(w)}
-            found.append((_RANGE + variant, {**quantity.extent_bounds(low, high, text[:2]), **unit}))
+            found.append((_RANGE + variant, {**number.extent_bounds(low, high, text[:2]), **unit}))
     return found
 
 

@@ -1,4 +1,7 @@
-"""Numbers as integers in the order of their doubles (R4 search.html#number)."""
+"""Numbers as integers in the order of their doubles (R4 search.html#number).
+
+A Range is a composite row (b low, c high).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import re
 import struct
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, prefix_of, unescape, unusable
-from fhir_server.storage.query import NumberRange, Predicate
-from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.query import CompositeMatch, NumberRange, Predicate
+from fhir_server.storage.rows import VARIANT_PRESENT, IndexRows
 
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _BITS = struct.Struct("<q")
@@ -37,14 +41,37 @@ def index(rows: IndexRows, p: int, value: Decimal | int | float) -> None:
     rows.numbers.append((p, ordered(value), 0))
 
 
+def index_range(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
+    """The whole extent of a Range, open where it has no end."""
+    low, high = ((value.get(end) or {}).get("value") for end in ("low", "high"))
+    if low is None and high is None:
+        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    else:
+        lowest = LEAST if low is None else ordered(low)
+        rows.composites.append((p, 0, lowest, GREATEST if high is None else ordered(high), ""))
+
+
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     del modifier, matching
     parts: list[Predicate] = []
     for value in values:
         prefix, number, half = parse(definition.code, value)
         for source in definition.sources:
-            parts += [NumberRange(source.p, *bound) for bound in ranges(prefix, number, half)]
+            for low, high in ranges(prefix, number, half):
+                parts.append(NumberRange(source.p, low, high))
+                if "Range" in definition.element_types:
+                    parts.append(CompositeMatch(source.p, **extent_bounds(low, high, prefix)))
     return any_of(parts)
+
+
+def extent_bounds(low: int | None, high: int | None, prefix: str) -> dict[str, Any]:
+    """The extent b..c of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
+
+    eq holds the whole extent, sa and eb want all of it beyond the value, the others some of it.
+    """
+    if prefix in ("sa", "eb") or (low is not None and high is not None and prefix != "ap"):
+        return {"b_low": low, "c_high": high}
+    return {"b_high": high, "c_low": low}
 
 
 def parse(code: str, value: str) -> tuple[str, Decimal, Decimal]:

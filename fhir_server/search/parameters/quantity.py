@@ -91,18 +91,10 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
                 if ranged:
                     low, high, w = bound
                     unit = None if w is None else (w,)
-                    parts.append(CompositeMatch(source.p + variant, a=unit, **extent_bounds(low, high, value[:2])))
+                    parts.append(
+                        CompositeMatch(source.p + variant, a=unit, **number.extent_bounds(low, high, value[:2]))
+                    )
     return any_of(parts)
-
-
-def extent_bounds(low: int | None, high: int | None, prefix: str) -> dict[str, Any]:
-    """The extent b..c of a Range against the bound of a point (R4 search.html#prefix, the reading for ranges).
-
-    eq holds the whole extent, sa and eb want all of it beyond the value, the others some of it.
-    """
-    if prefix in ("sa", "eb") or (low is not None and high is not None and prefix != "ap"):
-        return {"b_low": low, "c_high": high}
-    return {"b_high": high, "c_low": low}
 
 
 def search_bounds(code: str, value: str) -> list[tuple[int, Bound]]:
