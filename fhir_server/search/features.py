@@ -1,6 +1,6 @@
-"""Hashed features for full text: trigrams of strings (`:contains`) and words of the narrative (`_text`).
+"""Hashed features for full text: trigrams of strings (`:contains`) and words of texts (`_text`, `_content`).
 
-A feature says that something occurs in a resource of a type, nothing about where: matching looks the body up again.
+A feature says that something occurs in a resource of a type, nothing about where: `:contains` looks at the rows again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _TAG_OR_WORD = re.compile(r"<[^>]*>|([^\W_]+)")
 _TAG = re.compile(r"<[^>]*>")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 MOST_WORDS = 2000
-"""Most different words indexed of one narrative."""
+"""Most different words indexed of one text."""
 LEAST_BYTES = 3
-"""Shorter words find little and are a sixth of all: matching looks for them in the body alone."""
+"""Shorter words find little and are a sixth of all: they are neither indexed nor looked for."""
 
 
 @lru_cache(maxsize=8192)

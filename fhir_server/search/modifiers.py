@@ -6,10 +6,10 @@ from fhir_server.search.definitions import Definition
 from fhir_server.search.hierarchy import PARENTS
 
 OF_ID = ("missing", "not")
-IS = "is"
-"""What `_filter` asks of strings by eq: no modifier of a parameter."""
 OF_LAST_UPDATED = ("missing",)
 """Those of the parameters that every resource has a value for."""
+IS = "is"
+"""What `_filter` asks of strings by eq: no modifier of a parameter."""
 
 
 def modifiers(definition: Definition) -> tuple[str, ...]:
