@@ -68,15 +68,19 @@ def vector(
     answers: Answers,
     scores: Expected | None = None,
     *,
-    bands: Mapping[str, str] | None = None,
+    bands: Mapping[str, str | None] | None = None,
     status: str | Mapping[str, str] | None = None,
     alerts: Mapping[str, Number] | None = None,
-    refused: Iterable[str] = (),
+    refused: Iterable[str] | None = None,
     source: str | None = None,
     subject: Mapping[str, Any] | None = None,
     allow_unverified: bool = False,
 ) -> Vector:
-    """One line of a golden.json; a `status` given as text is that of every score that has a value."""
+    """One line of a golden.json.
+
+    `status` given as text is that of every score that has a value. A band of None says that there is none.
+    `refused` names the items; it is empty when the rules and not the answers are what keeps it from being scored.
+    """
     expect: dict[str, Any] = {}
     if scores is not None:
         expect["scores"] = {score: _text(value) for score, value in scores.items()}
@@ -88,8 +92,8 @@ def vector(
         expect["status"] = dict(status)
     if alerts:
         expect["alerts"] = {alert: exact(value) for alert, value in alerts.items()}
-    if refused := list(refused):
-        expect["refused"] = refused
+    if refused is not None:
+        expect["refused"] = list(refused)
     made: Vector = {"name": name}
     if source:
         made["source"] = source
