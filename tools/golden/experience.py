@@ -43,19 +43,17 @@ def sure(answers: dict[str, Any]) -> Expected:
 
 SURE = Golden(
     "sure",
-    "4 items yes = 1, total 0 to 4; below 4 is decisional conflict (Légaré 2010, from memory): scored only where "
-    "unverified rules are allowed.",
+    "4 items, yes = 1 and no = 0, total 0 to 4; 3 or less is decisional conflict (Légaré 2010: abstract, and a page of "
+    "the methods).",
     "tools/golden/experience.py, counted",
     [
-        vector("lowest: none", every(FOUR, 0), sure(every(FOUR, 0)), status="preliminary", allow_unverified=True),
-        vector("highest: all, no conflict", every(FOUR, 1), sure(every(FOUR, 1)), status="preliminary",
-               allow_unverified=True),
-        *each_moved(every(FOUR, 1), -1, sure, allow_unverified=True),
-        *each_moved(every(FOUR, 0), 1, sure, allow_unverified=True),
-        vector("from memory: not scored unless allowed", every(FOUR, 1), {"total": None, "decisional_conflict": None}),
+        vector("lowest: none", every(FOUR, 0), sure(every(FOUR, 0)), status="final"),
+        vector("highest: all, no conflict", every(FOUR, 1), sure(every(FOUR, 1)), status="final"),
+        *each_moved(every(FOUR, 1), -1, sure),
+        *each_moved(every(FOUR, 0), 1, sure),
         vector("one missing", every(FOUR[:3], 1), refused=["q4"], allow_unverified=True),
     ],
-)  # fmt: skip
+)
 
 FFT = Golden(
     "fft",

@@ -45,15 +45,10 @@ PSFS = Golden(
 
 NPRS = Golden(
     "nprs",
-    "The rating itself, a whole number 0 to 10, higher is worse. From memory: scored only where unverified rules are "
-    "allowed.",
+    "The rating itself, a whole number 0 to 10, higher is worse (abstract of Farrar 2001).",
     "typed",
     [
-        *(
-            vector(f"rated {n}", {"q1": n}, {"score": n}, status="preliminary", allow_unverified=True)
-            for n in (0, 1, 4, 7, 10)
-        ),
-        vector("from memory: not scored unless allowed", {"q1": 4}, {"score": None}),
+        *(vector(f"rated {n}", {"q1": n}, {"score": n}, status="final") for n in range(11)),
         vector("not rated", {}, refused=["q1"], allow_unverified=True),
         *out_of_range({}, "q1", 11, -1),
     ],
