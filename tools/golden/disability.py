@@ -31,6 +31,13 @@ MIXED = mixed(TWENTY, [0, 1, 2, 1, 0, 0, 3, 1, 1, 0, 2, 1, 0, 0, 1, 1, 0, 2, 3, 
 TICKED = "an aid or help raises 0 and 1 to 2 and leaves 2 and 3 (CLINHAQ 96.4)"
 
 
+AWELL = but(
+    mixed(TWENTY, [2, 1, 0, 3, 1, 0, 2, 0, 1, 0, 1, 1, 3, 3, 1, 1, 3, 0, 0, 1]),
+    every(["aid_dressing", "aid_arising", "aid_hygiene", "help_dressing", "help_arising", "help_walking",
+           "help_hygiene"], 1),
+)  # fmt: skip
+
+
 def one_each(place: int, start: int) -> dict[str, Any]:
     """One item of each category, the others 0, so that no other hides its level."""
     chosen = [items[min(place, len(items) - 1)] for items in CATEGORIES.values()]
@@ -52,6 +59,8 @@ HAQ_DI = Golden(
         vector("lowest: all 0", BEST, {"di": 0}, status="final"),
         vector("highest: all 3", WORST, {"di": 3}, status="final"),
         vector("mixed: 1 + 2 + 3 + 1 + 2 + 0 + 1 + 3 = 13 / 8", MIXED, {"di": Fraction(13, 8)}, status="final"),
+        vector("mixed, aided: 2 + 3 + 2 + 2 + 2 + 3 + 3 + 1 = 18 / 8", AWELL, {"di": Fraction(9, 4)}, status="final",
+               source="awell-score haq.test.ts, random response: 2.25"),
         vector("no aid, no help: all answered no", but(MIXED, every(TICKS, 0)), {"di": Fraction(13, 8)}),
         *each_moved(BEST, 1, haq),
         *(

@@ -55,11 +55,13 @@ def crp(tender: int, swollen: int, protein: float, overall: int) -> dict[str, An
 for made, figure in (
     (das28_esr(esr(4, 5, 7, 50))["das28_esr"], "3.81"), (das28_esr(esr(5, 6, 8, 51))["das28_esr"], "4.11"),
     (das28_esr(esr(5, 3, 30, 50))["das28_esr"], "4.8"), (das28_crp(crp(4, 5, 7, 50))["das28_crp"], "4.15"),
-    (das28_crp(crp(5, 6, 8, 51))["das28_crp"], "4.40"), (das28_crp(crp(5, 3, 10, 50))["das28_crp"], "4.3"),
+    (das28_esr(esr(10, 8, 30, 50))["das28_esr"], "5.6437"), (das28_crp(crp(5, 6, 8, 51))["das28_crp"], "4.40"),
+    (das28_crp(crp(5, 3, 10, 50))["das28_crp"], "4.3"),
 ):  # fmt: skip
     published(made, figure)
 
 RHEUMTOOLS = "fragla/rheumtools test-das.R: "
+CALCULATORS = "clinical_calculators, unit tests of rheumatology scores: "
 NIJMEGEN = "reuma-nijmegen das-score and fragla/rheumtools e5d3fc3"
 RATE, PROTEIN = esr(9, 4, 20, 40), crp(9, 4, 10, 40)
 
@@ -80,6 +82,7 @@ DAS28_ESR = Golden(
             for t, s, r, g, source in (
                 (4, 5, 7, 50, RHEUMTOOLS + "3.81"), (5, 6, 8, 51, RHEUMTOOLS + "4.11"),
                 (5, 3, 30, 50, "a calculator's unit test, worked example: about 4.8"),
+                (10, 8, 30, 50, CALCULATORS + "5.6437, high"),
             )
         ),
         *each_moved(RATE, 1, das28_esr, ["tjc28", "sjc28", "patient_global_mm"]),
@@ -171,6 +174,7 @@ CDAI = Golden(
         vector("highest: 76", counted(28, 28, 10, 10), cdai(counted(28, 28, 10, 10)), status="final"),
         vector("mixed: 16", ACTIVE, cdai(ACTIVE), status="final"),
         vector("20", counted(4, 5, 5, 6), cdai(counted(4, 5, 5, 6)), source="fragla/rheumtools test-cdai.R: 20"),
+        vector("27", counted(10, 8, 5, 4), {"cdai": 27, "activity": "high"}, source=CALCULATORS + "27, high"),
         *each_moved(ACTIVE, 1, cdai),
         *(
             vector(f"edge {cdai(counted(*given))['cdai']}", counted(*given), cdai(counted(*given)))
@@ -197,6 +201,8 @@ SDAI = Golden(
         vector("mixed: 17.2", ACTIVE_CRP, sdai(ACTIVE_CRP), status="final"),
         vector("27", counted(4, 5, 5, 6, 7), sdai(counted(4, 5, 5, 6, 7)), source="fragla/rheumtools test-sdai.R: 27"),
         vector("32", counted(5, 6, 6, 7, 8), sdai(counted(5, 6, 6, 7, 8)), source="fragla/rheumtools test-sdai.R: 32"),
+        vector("28.2", counted(10, 8, 5, 4, 1.2), {"sdai": Decimal("28.2"), "activity": "high"},
+               source=CALCULATORS + "28.2, high"),
         *each_moved(ACTIVE_CRP, 1, sdai, list(ACTIVE)),
         vector("only CRP moved, 1.2 to 2.2", counted(5, 3, 4.5, 3.5, 2.2), sdai(counted(5, 3, 4.5, 3.5, 2.2))),
         vector("CRP 12 mg/L is 1.2 mg/dL", but(ACTIVE_CRP, {"crp_mg_dl": quantity(12, "mg/L")}), sdai(ACTIVE_CRP)),

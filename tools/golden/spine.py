@@ -38,6 +38,8 @@ ODI = Golden(
         vector("lowest: 10 x 0", LOW, percent(LOW), status="final"),
         vector("highest: 10 x 5", HIGH, percent(HIGH), status="final"),
         vector("mixed: 25 / 50", LEVELS, percent(LEVELS), status="final"),
+        vector("mixed: 23 / 50", mixed(SECTIONS, [0, 1, 2, 3, 4, 5, 2, 1, 3, 2]), {"percent": 46},
+               source="a chiropractic record's unit test: 23, 46 %"),
         *each_moved(LEVELS, 1, percent, [item for item in SECTIONS if item != "s6"]),
         *each_moved(LEVELS, -1, percent, ["s6"]),
         *each_level(SECTIONS, range(6), percent),
@@ -132,6 +134,12 @@ START_BACK = Golden(
         vector("lowest: none", NOBODY, start_back(NOBODY), status="final"),
         vector("highest: all", EVERYBODY, start_back(EVERYBODY), status="final"),
         vector("mixed: 1, 2, 5", BOTHERED, start_back(BOTHERED), status="final"),
+        vector(
+            "mixed: 1, 3, 6, bothersome 4",
+            agreed(1, 3, 6, q9=4),
+            {"total": 4, "psych_subscale": 2, "risk": "medium"},
+            source=f"{AWELL}, random response: 4, 2, medium",
+        ),
         *(vector(f"only q{n}", agreed(n), start_back(agreed(n))) for n in range(1, 9)),
         *(vector(f"bothersome {n}", agreed(1, q9=n), start_back(agreed(1, q9=n))) for n in range(5)),
         *(

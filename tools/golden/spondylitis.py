@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from tools.golden.coverage import mixed, out_of_range, published, without
-from tools.golden.joints import DIGITS, number, quantity
+from tools.golden.joints import CALCULATORS, DIGITS, number, quantity
 from tools.golden.vectors import Expected, Golden, but, each_moved, every, numbered, vector
 
 SIX, TEN = numbered("q", 6), numbered("q", 10)
@@ -20,7 +20,8 @@ def basdai(answers: dict[str, Any]) -> Expected:
 
 EXAMPLES = (
     ([2, 10, 7, 1, 9, 3], "5.2", "CamCOPS basdai_tests.py"), ([1, 2, 3, 4, 5, 10], "3.5", "fragla/rheumtools"),
-    ([1, 2, 3, 4, 5, 6], "3.1", "fragla/rheumtools"), ([0, 0, 3, 4, 5, 0], "1.9", "fragla/rheumtools"),
+    ([1, 2, 3, 4, 5, 6], "3.1", "fragla/rheumtools"),
+    ([6, 5, 4, 5, 8, 6], "5.4", "clinical_calculators"), ([0, 0, 3, 4, 5, 0], "1.9", "fragla/rheumtools"),
 )  # fmt: skip
 for given, figure, _ in EXAMPLES:
     published(basdai(mixed(SIX, given))["score"], figure)
@@ -62,6 +63,13 @@ BASFI = Golden(
         vector("lowest: 10 x 0", every(TEN, 0), {"score": 0}, status="final"),
         vector("highest: 10 x 10", every(TEN, 10), {"score": 10}, status="final"),
         vector("mixed: 47 / 10", LIMITED, basfi(LIMITED), status="final"),
+        vector(
+            "mixed: 46 / 10",
+            mixed(TEN, [1, 10, 2, 10, 0, 4, 5, 7, 6, 1]),
+            {"score": Fraction(46, 10)},
+            source="awell-score basfi.test.ts, random response: 4.6",
+        ),
+        vector("mixed: 40 / 10", mixed(TEN, [2, 3, 4, 5, 6, 2, 3, 4, 5, 6]), {"score": 4}, source=CALCULATORS + "4"),
         *each_moved(every(TEN, 5), 1, basfi),
         vector("one missing", without(LIMITED, "q10"), refused=["q10"]),
         vector("q1 missing whatever is allowed", without(LIMITED, "q1"), refused=["q1"], allow_unverified=True),
@@ -126,6 +134,10 @@ EDGES = (
     ((0, 0, 0, 0), 36.7), ((5, 5, 5, 5), 17.5), ((5, 5, 5, 5), 17.6), ((5, 5, 5, 5), 17.8),
 )  # fmt: skip
 
+EXAMPLE = disease((6, 4, 5, 3), 10, 30)
+published(asdas(EXAMPLE)["asdas_crp_coef2dp"], "3.1108")
+published(asdas(EXAMPLE)["asdas_esr_coef2dp"], "3.1684")
+
 ASDAS = Golden(
     "asdas",
     "Back pain, duration of stiffness, patient global, peripheral pain and ln(CRP + 1) or sqrt(ESR), weighted: .12 .06 "
@@ -137,6 +149,7 @@ ASDAS = Golden(
         vector("lowest: CRP 0 counts as 2, ESR 0", NONE, asdas(NONE), status="final"),
         vector("high: ratings 10, CRP 200, ESR 140", MOST, asdas(MOST), status="final"),
         vector("mixed", SOME, asdas(SOME), status="final"),
+        vector("worked example", EXAMPLE, asdas(EXAMPLE), source=CALCULATORS + "3.1108, 3.1684 (two decimals), high"),
         *each_moved(SOME, 1, asdas, RATINGS),
         *each_moved(disease((0, 0, 0, 0), 3, 4), 1, asdas, RATINGS),
         vector("only CRP moved, 12 to 13", disease((6, 4, 7, 2), 13, 25), asdas(disease((6, 4, 7, 2), 13, 25))),
