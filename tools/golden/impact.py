@@ -48,7 +48,7 @@ RAID = Golden(
         vector("lowest: 7 x 0", every(SEVEN, 0), {"raid": 0}, status="preliminary", allow_unverified=True),
         vector("highest: 7 x 10", every(SEVEN, 10), {"raid": 10}, status="preliminary", allow_unverified=True),
         vector("mixed", ARTHRITIS, raid(ARTHRITIS), status="preliminary", allow_unverified=True),
-        vector("from memory: not scored unless allowed", ARTHRITIS, {"raid": None}),
+        vector("from memory: not scored unless allowed", ARTHRITIS, refused=[]),
         *each_moved(every(SEVEN, 5), 1, raid, allow_unverified=True),
         *(
             vector(f"{item} missing", without(ARTHRITIS, item), raid(without(ARTHRITIS, item)), status="preliminary",

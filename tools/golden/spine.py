@@ -188,7 +188,7 @@ START_MSK = Golden(
         vector("lowest", MSK_ONLY, start_msk(MSK_ONLY), status="preliminary", allow_unverified=True),
         vector("highest", ticked(10, 9), start_msk(ticked(10, 9)), status="preliminary", allow_unverified=True),
         vector("mixed", ticked(7, 4), start_msk(ticked(7, 4)), status="preliminary", allow_unverified=True),
-        vector("from memory: not scored unless allowed", ticked(7, 4), {"total": None, "risk": None}),
+        vector("from memory: not scored unless allowed", ticked(7, 4), refused=[]),
         *(
             vector(f"pain {n}", ticked(n, 2), start_msk(ticked(n, 2)), allow_unverified=True)
             for n in range(11)
