@@ -7,7 +7,7 @@ takes it, or GET with primitive parameters in the URL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -25,12 +25,17 @@ _INTEGER = re.compile(r"-?[0-9]{1,10}")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 
-def read_parameters(definition: Definition, request: Request, max_depth: int) -> dict[str, list[Any]]:
+def read_parameters(
+    definition: Definition, request: Request, max_depth: int, *, searches: bool = False
+) -> dict[str, list[Any]]:
     """The values of `request` by parameter name; JSON nested deeper than `max_depth` is refused.
+
+    With `searches`, what the definition does not name in the URL is left for the operation to search by.
 
     Raises InvalidResource (400) naming the parameter, UnsupportedMediaType (415) for a form, UnparseableBody.
     """
-    parts = [*_query_parts(definition, request), *_body_parts(definition, request, max_depth)]
+    query = [(name, text) for name, text in request.query if not searches or name in definition.parameters]
+    parts = [*_query_parts(definition, query), *_body_parts(definition, request, max_depth)]
     values: dict[str, list[Any]] = {}
     for part, expression in parts:
         parameter = _declared(definition, part, expression)
@@ -44,8 +49,8 @@ Part = tuple[dict[str, Any], str | None]
 """One entry of Parameters.parameter, and where it stood in the body (None for the URL)."""
 
 
-def _query_parts(definition: Definition, request: Request) -> Iterator[Part]:
-    for name, text in request.query:
+def _query_parts(definition: Definition, query: Iterable[tuple[str, str]]) -> Iterator[Part]:
+    for name, text in query:
         if name in _OF_EVERY_REQUEST:
             continue
         parameter = _declared(definition, {"name": name}, None)

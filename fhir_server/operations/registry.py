@@ -29,6 +29,8 @@ class Operation:
     """May also be called on one version of a resource ([type]/[id]/_history/[vid]/$code)."""
     also_get: bool = False
     """GET is answered although the operation can change state: the handler refuses a GET that would."""
+    searches: bool = False
+    """What else stands in the URL are search parameters, which the handler reads from the request."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -36,9 +38,16 @@ class Operation:
         return ("POST",) if self.definition.affects_state and not self.also_get else ("GET", "POST")
 
 
-def operation(definition_file: str, handler: Handler, *, versioned: bool = False, also_get: bool = False) -> Operation:
+def operation(
+    definition_file: str,
+    handler: Handler,
+    *,
+    versioned: bool = False,
+    also_get: bool = False,
+    searches: bool = False,
+) -> Operation:
     """The operation that `profiles/<definition_file>` defines."""
-    return Operation(load(definition_file), handler, versioned, also_get)
+    return Operation(load(definition_file), handler, versioned, also_get, searches)
 
 
 class OperationRegistry:
@@ -77,8 +86,9 @@ class OperationRegistry:
         definition = known.definition
         if request.method not in known.methods:
             raise _wrong_method(known, request.method)
+        depth = server.settings.max_json_depth
         parameters = await aside(
-            len(request.body), lambda: read_parameters(definition, request, server.settings.max_json_depth)
+            len(request.body), lambda: read_parameters(definition, request, depth, searches=known.searches)
         )
         return await known.handler(
             OperationRequest(server, request, level, resource_type, logical_id, version_id, parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.operations.apply import apply
 from fhir_server.operations.everything import everything
+from fhir_server.operations.lastn import lastn
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
@@ -12,6 +13,7 @@ from fhir_server.operations.score import score
 from fhir_server.operations.validate import validate
 
 OPERATIONS = (
+    operation("OperationDefinition-Observation-lastn.json", lastn, searches=True),
     operation("OperationDefinition-Patient-everything.json", everything),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
     operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
