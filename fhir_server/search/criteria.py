@@ -6,7 +6,7 @@ from fhir_server import spec
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import split
-from fhir_server.search.modifiers import IS, OF_ID, OF_LAST_UPDATED, modifiers
+from fhir_server.search.modifiers import ENDS_WITH, IS, OF_ID, OF_LAST_UPDATED, modifiers
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import AllOf, AnyOf, Chained, Condition, Criterion, NoneOf, ReverseChained
 
@@ -172,7 +172,7 @@ def _applies(found: Condition, resource_type: str, registry: Registry, known: di
             if definition is None:
                 return code in OF_EVERY_TYPE and (not modifier or modifier in WITH_MODIFIERS.get(code, ()))
             allowed = modifiers(definition)
-            if modifier == IS:
+            if modifier in (IS, ENDS_WITH):
                 return definition.search_type == "string"
             return not modifier or modifier in allowed or ("[type]" in allowed and modifier in target_types(definition))
         case Chained(code, target, inner):

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fhir_server.errors import InvalidSearch, too_costly
 from fhir_server.search.criteria import UnknownParameter, applies, condition, target_types
-from fhir_server.search.modifiers import IS
+from fhir_server.search.modifiers import ENDS_WITH, IS
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import AllOf, AnyOf, Chained, Condition, Criterion, NoneOf
 
@@ -35,7 +35,7 @@ _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 _ORDERED = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 _OPERATORS: dict[str, tuple[str, ...]] = {
-    "string": ("eq", "ne", "co", "sw"),
+    "string": ("eq", "ne", "co", "sw", "ew"),
     "token": ("eq", "ne", "in", "ni", "ss", "sb"),
     "reference": ("eq", "ne", "re"),
     "uri": ("eq", "ne", "sw"),
@@ -235,6 +235,7 @@ def _compared(found: Condition, search_type: str, op: str, value: str) -> Condit
 _MODIFIER = {
     ("string", "eq"): IS,
     ("string", "co"): "contains",
+    ("string", "ew"): ENDS_WITH,
     ("token", "in"): "in",
     ("token", "ss"): "below",
     ("token", "sb"): "above",

@@ -9,7 +9,8 @@ OF_ID = ("missing", "not")
 OF_LAST_UPDATED = ("missing",)
 """Those of the parameters that every resource has a value for."""
 IS = "is"
-"""What `_filter` asks of strings by eq: no modifier of a parameter."""
+ENDS_WITH = "ends-with"
+"""What `_filter` asks of strings by eq and ew: no modifiers of a parameter."""
 
 
 def modifiers(definition: Definition) -> tuple[str, ...]:

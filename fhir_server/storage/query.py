@@ -88,11 +88,13 @@ class TextContains:
     """Some text row of `p`, or of the pieces of its long values, has `text` (folded) in it.
 
     `features` are the trigrams of `text`: those that occur in every resource it can be in; none when it is too short.
+    `at_end`: the value ends with it.
     """
 
     p: int
     text: str
     features: tuple[int, ...] = ()
+    at_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class CompositeMatch:
     c_low: int | None = None
     c_high: int | None = None
     t_prefix: str | None = None
+    within: tuple[int, int, int, int] | None = None
+    """(x, y, z, distance): a, b and c are a point in space, as far from x, y and z at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,11 @@ class SortKey:
     kind: str
     descending: bool = False
     ps: tuple[int, ...] = ()
+
+
+BY_DATE = (SortKey("primary_date", descending=True),)
+BY_LAST_UPDATED = (SortKey("last_updated", descending=True),)
+"""The orders of a search that asks for none."""
 
 
 @dataclass(frozen=True, slots=True)

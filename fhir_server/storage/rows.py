@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fhir_server.model.identity import hash64
 
-EXTRACTION = 1
+EXTRACTION = 2
 """The version of extraction: raised with every change of what is indexed of a resource. Rows of an older one are made
 anew by a job when a server of this version starts (search/reindex.py)."""
 
@@ -32,7 +32,8 @@ VARIANT_EXTERNAL = 4
 VARIANT_OF_TYPE = 5
 """Identifier.type, for :of-type: number rows, v = hash of the type's system and code and the identifier's value."""
 VARIANT_PRESENT = 6
-"""A value that makes no other row (a Reference with a display only), for :missing: a number row (0, 0)."""
+"""An element that makes no other row (a Reference with a display only), for :missing: a number row, v = 0, w as a
+value's would be (type of a reference, system of a contact) or 0."""
 VARIANT_PIECE = 7
 """Overlapping pieces of a text longer than TEXT_LIMIT, for :contains (text rows, folded)."""
 DISPLAY = "urn:fhir-server:display"

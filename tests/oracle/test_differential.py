@@ -17,14 +17,11 @@ from tests.oracle.population import TYPES
 from tests.oracle.queries import Declared, Pairs, Searches
 from tests.oracle.ranges import Refused
 
-NOT_YET = ("missing",)
-"""Modifiers not compared yet: a reference by identifier, a contact without value, a Period of extensions only."""
-
 
 def modifiers(resource_type: str, code: str) -> tuple[str, ...]:
     """The modifiers that the server offers for a parameter: what they find is the oracle's to say."""
     found = definitions(resource_type).get(code)
-    return tuple(one for one in offered(found) if one not in NOT_YET) if found else ()
+    return offered(found) if found else ()
 
 
 async def declared_parameters(one: Filled) -> Declared:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tests.oracle import matching
 from tests.oracle.expressions import DEFINITIONS, Json, Value, definition, target_types, values
@@ -25,6 +26,17 @@ COMPARTMENTS: dict[str, dict[str, list[str]]] = json.loads(
 )
 HIERARCHIES = ("CarePlan", "Encounter", "Location", "Organization", "ResearchStudy", "Task")
 """search-17: types that are part of their own type only."""
+SEARCHED = {
+    "token": {"Coding", "CodeableConcept", "Identifier", "ContactPoint", "code", "boolean", "System.Boolean", "string"}
+    | {"id", "uri"},
+    "reference": {"Reference", "canonical", "uri"},
+    "date": {"date", "dateTime", "instant", "Period", "Timing"},
+    "string": {"string", "markdown", "HumanName", "Address", "family"},
+    "uri": {"uri", "url", "canonical", "oid", "uuid"},
+    "number": {"integer", "positiveInt", "unsignedInt", "decimal", "Range"},
+    "quantity": {"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "Money", "Range"},
+}
+"""search-31: the data types that each type of parameter searches (R4 search.html#number and on)."""
 NEGATIONS = frozenset(("not", "not-in"))
 _CONTROLS = frozenset(("_sort", "_count", "_total", "_summary", "_elements", "_include", "_revinclude"))
 Holds = Callable[[Json], bool]
@@ -171,7 +183,12 @@ class World:
     def _missing(self, known: Json, code: str, alternatives: list[str]) -> Holds:
         if known["type"] == "composite" or not set(alternatives) <= {"true", "false"} or len(alternatives) != 1:
             raise Refused(":missing takes true or false, and no composite parameter")
-        return lambda resource: (not self.values(resource, code)) == (alternatives[0] == "true")
+        wanted = SEARCHED[known["type"]]
+
+        def is_missing(resource: Json) -> bool:
+            return not any(v.type in wanted and says_something(v.data) for v in self.values(resource, code))
+
+        return lambda resource: is_missing(resource) == (alternatives[0] == "true")
 
     def _composite(self, resource_type: str, known: Json, value: str) -> Holds:
         """Both components within one instance of the element (R4 search.html#composite)."""
@@ -319,6 +336,17 @@ class World:
             IMPLIED_SYSTEMS.get((resource_type, code), ""),
             tuple(target_types(resource_type, code)) if known["type"] == "reference" else (),
         )
+
+
+def says_something(data: Any) -> bool:
+    """search-31: a value other than of an extension, at whatever depth (JSON keeps a primitive's own behind `_`)."""
+    match data:
+        case dict():
+            keys = {key for key in data if not re.match("_|id$|extension$|modifierExtension$", key)}
+            return any(says_something(data[key]) for key in keys)
+        case list():
+            return any(says_something(one) for one in data)
+    return data is not None
 
 
 def _types(code: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fhir_server.model.identity import rid
@@ -74,6 +75,7 @@ def _composite(predicate: q.CompositeMatch, row: tuple[int, int, int, int, str],
         and _within(b, predicate.b_low, predicate.b_high)
         and _within(c, predicate.c_low, predicate.c_high)
         and (predicate.t_prefix is None or t.startswith(predicate.t_prefix))
+        and (predicate.within is None or math.dist((a, b, c), predicate.within[:3]) <= predicate.within[3])
     )
 
 

@@ -76,7 +76,7 @@ def test_reads(resource_type: str, text: str, expected: Condition) -> None:
         ("and gender eq male", "not-supported", "column"),
         ("gender eq male and", "invalid", "column"),
         ("colour eq red", "not-supported", "'colour'"),
-        ("name ew a", "not-supported", "'ew'"),
+        ("gender ew a", "not-supported", "'ew'"),
         ("gender co m", "not-supported", "'co'"),
         ("gender xx m", "not-supported", "'xx'"),
         ("name pr maybe", "invalid", "true or false"),

@@ -9,9 +9,10 @@ from typing import Any
 from fhir_server.model.dates import OPEN_HIGH, OPEN_LOW, period_of
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, prefix_of, unescape, unusable
+from fhir_server.search.parameters import presence
 from fhir_server.search.primary import primary_date
 from fhir_server.storage.query import PeriodRange, Predicate
-from fhir_server.storage.rows import VARIANT_PRESENT, IndexRows
+from fhir_server.storage.rows import IndexRows
 
 MOST_APPROXIMATE = 31
 """`ap` widens by a tenth of the gap between now and the date, by at most this many days: R4 search.html#date
@@ -36,7 +37,10 @@ def index_instant(rows: IndexRows, p: int, value: str, time_zone: str) -> None:
 
 def index_period(rows: IndexRows, p: int, value: dict[str, Any], time_zone: str) -> None:
     period = bounds(value, time_zone)
-    rows.numbers.append((p, *period) if period is not None else (p + VARIANT_PRESENT, 0, 0))
+    if period is not None:
+        rows.numbers.append((p, *period))
+    else:
+        presence.note(rows, p, value)
 
 
 def index_timing(rows: IndexRows, p: int, value: dict[str, Any], time_zone: str) -> None:
@@ -48,6 +52,8 @@ def index_timing(rows: IndexRows, p: int, value: dict[str, Any], time_zone: str)
     known = [period for period in periods if period is not None]
     if known:
         rows.numbers.append((p, min(low for low, _ in known), max(high for _, high in known)))
+    else:
+        presence.note(rows, p, value)
 
 
 def bounds(period: dict[str, Any], time_zone: str) -> tuple[int, int] | None:

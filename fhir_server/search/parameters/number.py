@@ -13,8 +13,9 @@ from typing import Any
 
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, prefix_of, unescape, unusable
+from fhir_server.search.parameters import presence
 from fhir_server.storage.query import CompositeMatch, NumberRange, Predicate
-from fhir_server.storage.rows import VARIANT_PRESENT, IndexRows
+from fhir_server.storage.rows import IndexRows
 
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _BITS = struct.Struct("<q")
@@ -45,7 +46,7 @@ def index_range(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
     """The whole extent of a Range, open where it has no end."""
     low, high = ((value.get(end) or {}).get("value") for end in ("low", "high"))
     if low is None and high is None:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+        presence.note(rows, p, value)
     else:
         lowest = LEAST if low is None else ordered(low)
         rows.composites.append((p, 0, lowest, GREATEST if high is None else ordered(high), ""))

@@ -16,9 +16,9 @@ from fhir_server.model.identity import LONGEST_CACHED, symbol
 from fhir_server.model.ucum import canonical
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
-from fhir_server.search.parameters import number
+from fhir_server.search.parameters import number, presence
 from fhir_server.storage.query import CompositeMatch, NumberRange, Predicate
-from fhir_server.storage.rows import VARIANT_CANONICAL, VARIANT_PRESENT, IndexRows
+from fhir_server.storage.rows import VARIANT_CANONICAL, IndexRows
 
 UCUM = "http://unitsofmeasure.org"
 CURRENCIES = "urn:iso:std:iso:4217"
@@ -29,22 +29,27 @@ Bound = tuple[int | None, int | None, int | None]
 
 
 def index(rows: IndexRows, p: int, quantity: dict[str, Any]) -> None:
-    found = entries(quantity)
-    for variant, v, w in found:
-        rows.numbers.append((p + variant, v, w))
-    if not found:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    _index_entries(rows, p, quantity, entries(quantity))
 
 
 def index_money(rows: IndexRows, p: int, money: dict[str, Any]) -> None:
     currency = money.get("currency")
-    index(rows, p, {"value": money.get("value"), "system": CURRENCIES if currency else None, "code": currency})
+    amount = {"value": money.get("value"), "system": CURRENCIES if currency else None, "code": currency}
+    _index_entries(rows, p, money, entries(amount))
+
+
+def _index_entries(rows: IndexRows, p: int, element: dict[str, Any], found: list[tuple[int, int, int]]) -> None:
+    rows.numbers += [(p + variant, v, w) for variant, v, w in found]
+    if not found:
+        presence.note(rows, p, element)
 
 
 def index_range(rows: IndexRows, p: int, value: dict[str, Any]) -> None:
     """One composite row for each name of the unit."""
-    for variant, lowest, highest, w in extents(value):
-        rows.composites.append((p + variant, w, lowest, highest, ""))
+    found = extents(value)
+    rows.composites += [(p + variant, w, lowest, highest, "") for variant, lowest, highest, w in found]
+    if not found:
+        presence.note(rows, p, value)
 
 
 def extents(value: dict[str, Any]) -> list[tuple[int, int, int, int]]:

@@ -11,14 +11,13 @@ from fhir_server.errors import too_costly
 from fhir_server.model.identity import LONGEST_CACHED, hash64, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
-from fhir_server.search.parameters import token
+from fhir_server.search.parameters import presence, token
 from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.contained import contained_id, contained_type
 from fhir_server.storage.query import Exists, NumberIn, Or, Predicate, TextIn
 from fhir_server.storage.rows import (
     VARIANT_EXTERNAL,
     VARIANT_IDENTIFIER,
-    VARIANT_PRESENT,
     VARIANT_VERSION,
     IndexRows,
     cut,
@@ -47,19 +46,11 @@ def _local(reference: str) -> tuple[str, int] | None:
 
 def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, Any]) -> None:
     """A Reference: where it points and the identifier it names; `#id` is a resource of `container`."""
-    reference = value.get("reference")
-    before = len(rows.numbers)
-    if reference and reference.startswith("#"):
-        resource_type = _contained_type(reference, container)
-        if resource_type:
-            inside = contained_id(container["resourceType"], container.get("id", ""), reference[1:])
-            target = contained_type(resource_type)
-            rows.numbers.append((p, rid(target, inside), TYPE_NUMBERS[target]))
-    elif reference:
-        index_url(rows, p, reference)
-    if len(rows.numbers) == before:
+    reference = value.get("reference") or ""
+    found = _index_contained if reference.startswith("#") else _index_literal
+    if not found(rows, p, reference, container):
         # It is there, and may say of which type, though nothing here is referred to.
-        rows.numbers.append((p + VARIANT_PRESENT, 0, TYPE_NUMBERS.get(type_of(value), 0)))
+        presence.note(rows, p, value, TYPE_NUMBERS.get(type_of(value), 0))
     identifier = value.get("identifier")
     if identifier:
         _index_identifier(rows, p + VARIANT_IDENTIFIER, identifier)
@@ -90,6 +81,21 @@ def _contained_type(reference: str, container: dict[str, Any]) -> str:
     return ""
 
 
+def _index_contained(rows: IndexRows, p: int, reference: str, container: dict[str, Any]) -> bool:
+    resource_type = _contained_type(reference, container)
+    if resource_type:
+        inside = contained_id(container["resourceType"], container.get("id", ""), reference[1:])
+        target = contained_type(resource_type)
+        rows.numbers.append((p, rid(target, inside), TYPE_NUMBERS[target]))
+    return bool(resource_type)
+
+
+def _index_literal(rows: IndexRows, p: int, reference: str, container: dict[str, Any]) -> bool:
+    if reference:
+        index_url(rows, p, reference)
+    return local(reference) is not None
+
+
 def index_url(rows: IndexRows, p: int, reference: str) -> None:
     """A relative reference, or an absolute URL or canonical with its version."""
     target = local(reference)
@@ -110,8 +116,11 @@ def _version_start(url: str, start: str) -> int:
 
 def index_resource(rows: IndexRows, p: int, resource: dict[str, Any]) -> None:
     """A resource nested where a reference would be (Bundle.entry[0].resource)."""
+    number = TYPE_NUMBERS[resource["resourceType"]]
     if resource.get("id"):
-        rows.numbers.append((p, rid(resource["resourceType"], resource["id"]), TYPE_NUMBERS[resource["resourceType"]]))
+        rows.numbers.append((p, rid(resource["resourceType"], resource["id"]), number))
+    else:
+        presence.note(rows, p, resource, number)
 
 
 def type_of(value: dict[str, Any]) -> str:

@@ -11,7 +11,8 @@ from fhir_server.model.identity import LONGEST_CACHED, hash64
 from fhir_server.search.definitions import Definition
 from fhir_server.search.features import trigrams
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
-from fhir_server.search.modifiers import IS
+from fhir_server.search.modifiers import ENDS_WITH, IS
+from fhir_server.search.parameters import presence
 from fhir_server.storage.query import Predicate, TextContains, TextIn, TextPrefix
 from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, IndexRows, cut
 
@@ -101,6 +102,7 @@ def index_address(rows: IndexRows, p: int, address: dict[str, Any]) -> None:
 
 
 def _index_parts(rows: IndexRows, p: int, value: dict[str, Any], parts: tuple[str, ...]) -> None:
+    before = len(rows.texts)
     for part in parts:
         found = value.get(part)
         if isinstance(found, str):
@@ -109,6 +111,8 @@ def _index_parts(rows: IndexRows, p: int, value: dict[str, Any], parts: tuple[st
             for text in found or ():
                 if text:
                     index(rows, p, text)
+    if len(rows.texts) == before:
+        presence.note(rows, p, value)
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
@@ -122,11 +126,16 @@ def _starts_with(p: int, code: str, value: str) -> Predicate:
     return TextPrefix(p, search_prefix(code, value))
 
 
-def _contains(p: int, code: str, value: str) -> Predicate:
+def _contains(p: int, code: str, value: str, *, at_end: bool = False) -> Predicate:
     folded = fold(unescape(value))
     if not folded or len(folded) > STEP:
-        raise unusable(f"{code}:contains", value, f"a string of 1 to {STEP} letters and digits")
-    return TextContains(p, folded, trigrams(p, folded))
+        name = code if at_end else f"{code}:contains"
+        raise unusable(name, value, f"a string of 1 to {STEP} letters and digits")
+    return TextContains(p, folded, trigrams(p, folded), at_end)
+
+
+def _ends_with(p: int, code: str, value: str) -> Predicate:
+    return _contains(p, code, value, at_end=True)
 
 
 def _is_exactly(p: int, code: str, value: str) -> Predicate:
@@ -143,7 +152,7 @@ def _is(p: int, code: str, value: str) -> Predicate:
     return TextIn(p, (cut(folded),))
 
 
-_MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly, IS: _is}
+_MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly, IS: _is, ENDS_WITH: _ends_with}
 
 
 def search_prefix(code: str, value: str) -> str:

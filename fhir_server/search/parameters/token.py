@@ -18,7 +18,7 @@ from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.elements import implied_systems
 from fhir_server.search.matching import Matching, any_of, split, unescape, unusable
 from fhir_server.search.modifiers import is_mime_type
-from fhir_server.search.parameters import string
+from fhir_server.search.parameters import presence, string
 from fhir_server.search.paths import PRESENT
 from fhir_server.storage.query import (
     And,
@@ -34,7 +34,6 @@ from fhir_server.storage.query import (
 from fhir_server.storage.rows import (
     DISPLAY,
     VARIANT_OF_TYPE,
-    VARIANT_PRESENT,
     VARIANT_TEXT,
     IndexRows,
     cut,
@@ -60,24 +59,26 @@ def _entry(system: str, code: str) -> tuple[int, str, str]:
 def index_coding(rows: IndexRows, p: int, coding: dict[str, Any]) -> None:
     """A coding without a code is found by its system only, as the code "" of it."""
     system, code, display = coding.get("system") or "", coding.get("code") or "", coding.get("display")
+    before = len(rows.numbers)
     if system or code:
         found = entry(system, code)
         rows.numbers.append((p, found[0], 0))
         rows.tokens.append(found)
-    elif not display:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
     if display:
         _index_text(rows, p, display)
+    if len(rows.numbers) == before:
+        presence.note(rows, p, coding)
 
 
 def index_concept(rows: IndexRows, p: int, concept: dict[str, Any]) -> None:
     codings, text = concept.get("coding"), concept.get("text")
+    before = len(rows.numbers)
     for coding in codings or ():
         index_coding(rows, p, coding)
     if text:
         _index_text(rows, p, text)
-    elif not codings:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+    if len(rows.numbers) == before:
+        presence.note(rows, p, concept)
 
 
 def _index_text(rows: IndexRows, p: int, text: str) -> None:
@@ -119,7 +120,7 @@ def index_identifier(rows: IndexRows, p: int, identifier: dict[str, Any]) -> Non
     if system:
         rows.numbers.append((p, system, 0))
     elif not value:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, 0))
+        presence.note(rows, p, identifier)
     concept = identifier.get("type")
     if concept:
         _index_identifier_type(rows, p, concept, value or "")
@@ -143,7 +144,7 @@ def index_contact_point(rows: IndexRows, p: int, contact: dict[str, Any]) -> Non
     if value:
         rows.texts.append((p, cut(normal_contact(value)), symbol(contact.get("system") or "")))
     else:
-        rows.numbers.append((p + VARIANT_PRESENT, 0, symbol(contact.get("system") or "")))
+        presence.note(rows, p, contact, symbol(contact.get("system") or ""))
 
 
 def index_contact_point_of(rows: IndexRows, p: int, contact: dict[str, Any], system: str) -> None:

@@ -48,7 +48,10 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
 
 def _below(p: int, url: str) -> Predicate:
     """URLs that begin with `url`; URNs have no hierarchy (R4 search.html#uri)."""
-    return _nothing(p) if _is_urn(url) else TextPrefix(p, url[:TEXT_LIMIT])
+    if len(url) > TEXT_LIMIT:
+        # The index keeps the start of a longer one, which others may share.
+        raise InvalidSearch(f"':below' takes a URL of at most {TEXT_LIMIT} characters.")
+    return _nothing(p) if _is_urn(url) else TextPrefix(p, url)
 
 
 def _above(p: int, url: str) -> Predicate:

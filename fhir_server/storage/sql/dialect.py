@@ -76,6 +76,12 @@ class Statement:
         """`column` has `text` in it."""
         return f"{'strpos' if self.postgresql else 'instr'}({column}, {self.bind(text)}) > 0"
 
+    def ends_with(self, column: str, text: str) -> str:
+        """The last characters of `column` are `text`."""
+        if self.postgresql:
+            return f"right({column}, {len(text)}) = {self.bind(text)}"
+        return f"substr({column}, -{len(text)}) = {self.bind(text)}"
+
     def version_rows(self, table: str, row: str, seq: str, join: str = "") -> str:
         """FROM and WHERE, to be followed by AND ..., of the index rows `row` of one version.
 

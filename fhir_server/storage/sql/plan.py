@@ -19,9 +19,6 @@ from fhir_server.storage.sql.predicates import driving_condition, listing_parame
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 WITHOUT_BODY = VERSION_COLUMNS.replace("ver.body", "NULL")
 
-BY_DATE = (q.SortKey("primary_date", descending=True),)
-BY_LAST_UPDATED = (q.SortKey("last_updated", descending=True),)
-
 
 class Plan:
     """The statements of one query, whose predicates are resolved, on one engine."""
@@ -38,7 +35,7 @@ class Plan:
     def _own_order(self) -> tuple[q.SortKey, ...]:
         """Newest primary date first; newest version first where bounds on lastUpdated narrow a whole type."""
         bounded = any(isinstance(predicate, q.LastUpdatedRange) for predicate in self.query.predicates)
-        return BY_LAST_UPDATED if bounded and self.driver.rank == LISTING else BY_DATE
+        return q.BY_LAST_UPDATED if bounded and self.driver.rank == LISTING else q.BY_DATE
 
     def page(self) -> tuple[str, list[object]]:
         """count + 1 rows of VERSION_COLUMNS, the clock's seq, then the values a cursor continues after."""

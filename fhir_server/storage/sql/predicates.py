@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from fhir_server import spec
@@ -114,10 +115,20 @@ def _text_row(
             return text if w is None else f"{text} AND {row}.w = {statement.bind(w)}"
         case q.TextPrefix(p, prefix):
             return f"{row}.p = {statement.bind(p)} AND {starts_with(f'{row}.v', prefix, statement)}"
+        case q.TextContains(at_end=True):
+            return _ending(predicate, statement, row, plus)
         case q.TextContains(p, text):
             pieces = statement.one_of(f"{plus}{row}.p", (p, p + VARIANT_PIECE), "int")
             # Behind the limit stands the hash of a text that was cut.
             return f"{pieces} AND {statement.contains(f'substr({row}.v, 1, {TEXT_LIMIT})', text)}"
+
+
+def _ending(predicate: q.TextContains, statement: Statement, row: str, plus: str) -> str:
+    """Of a text within the limit its own row, of a longer one the pieces that reach its end: they are shorter than
+    the others. w is 0 where the row is of a part of a value."""
+    own = f"{plus}{row}.p = {statement.bind(predicate.p)} AND {row}.w <> 0 AND length({row}.v) <= {TEXT_LIMIT}"
+    last = f"{plus}{row}.p = {statement.bind(predicate.p + VARIANT_PIECE)} AND length({row}.v) < {TEXT_LIMIT}"
+    return f"({own} OR {last}) AND {statement.ends_with(f'{row}.v', predicate.text)}"
 
 
 def _featured(items: tuple[int, ...], statement: Statement, resource_type: str, row: str) -> str:
@@ -163,7 +174,21 @@ def _composite_row(predicate: q.CompositeMatch, statement: Statement, row: str) 
     parts += _bounds(f"{row}.c", predicate.c_low, predicate.c_high, statement)
     if predicate.t_prefix is not None:
         parts.append(starts_with(f"{row}.t", predicate.t_prefix, statement))
+    if predicate.within is not None:
+        *centre, distance = predicate.within
+        parts += _within(tuple(zip((f"{row}.a", f"{row}.b", f"{row}.c"), centre, strict=True)), distance, statement)
     return " AND ".join(parts)
+
+
+def _within(axes: Sequence[tuple[str, int]], distance: int, statement: Statement) -> Iterator[str]:
+    """In the box around the centre, whose first axis the index knows, and there in the sphere (Pythagoras)."""
+    squares = []
+    for column, middle in axes:
+        yield from _bounds(column, middle - distance, middle + distance, statement)
+        # As doubles: in millimetres across the Earth the squares are too large for an integer.
+        away = f"CAST({column} - {statement.bind(middle)} AS double precision)"
+        squares.append(f"{away} * {away}")
+    yield f"{' + '.join(squares)} <= {statement.bind(float(distance) ** 2)}"
 
 
 def last_updated_bounds(predicate: q.LastUpdatedRange, statement: Statement, seq: str) -> str:

@@ -16,9 +16,9 @@ from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.driver import choose_driver, counting_driver
-from fhir_server.storage.sql.plan import BY_LAST_UPDATED, VERSION_COLUMNS, Plan
+from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
 from fhir_server.storage.sql.predicates import last_updated_bounds
-from fhir_server.storage.sql.resolve import Resolver
+from fhir_server.storage.sql.resolve import Resolver, stored_types
 from fhir_server.storage.sql.union import UnionPlan
 
 CURRENT = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE ver.rid = ? ORDER BY ver.version DESC LIMIT 1"
@@ -102,16 +102,16 @@ async def search_all(
     first = queries[0]
     if first.snapshot is not None:
         await _check_floor(session, first.snapshot)
-    stored_types = {TYPE_NAMES[row[0]] for row in await session.fetch("SELECT s.type FROM type_stat s", ())}
+    known = await stored_types(session)
     resolver = Resolver(session, first.snapshot, scope.predicates)
     resolved = [
         replace(
             query,
             predicates=await resolver.predicates((*query.predicates, *scope.predicates)),
-            sort=query.sort or BY_LAST_UPDATED,
+            sort=query.sort or q.BY_LAST_UPDATED,
         )
         for query in queries
-        if query.resource_type in stored_types
+        if query.resource_type in known
     ]
     total = sum([await _total(session, query) for query in resolved]) if first.total else None
     if not resolved or first.count == 0:

@@ -167,11 +167,15 @@ class Resolver:
         return tuple(found)
 
     async def _types(self) -> frozenset[str]:
-        """Types of which there is something, or was."""
         if self._stored_types is None:
-            rows = await self._session.fetch("SELECT s.type FROM type_stat s", ())
-            self._stored_types = frozenset(TYPE_NAMES[row[0]] for row in rows)
+            self._stored_types = await stored_types(self._session)
         return self._stored_types
+
+
+async def stored_types(session: Session) -> frozenset[str]:
+    """Types of which there is something, or was; `#Type` of contained resources."""
+    rows = await session.fetch("SELECT s.type FROM type_stat s", ())
+    return frozenset(TYPE_NAMES[row[0]] for row in rows)
 
 
 def _known(rows: Sequence[Sequence[Any]]) -> set[int]:
