@@ -153,9 +153,9 @@ class CompiledExpression:
         return compiler.compile(self.tree, compiler.root)
 
 
-def locate(expression: str, resource: dict[str, Any]) -> list[Location]:
+def locate(expression: str, resource: dict[str, Any], **options: Any) -> list[Location]:
     """Where the elements that `expression` selects stand in `resource` (FHIRPath Patch's paths)."""
-    return compile(expression).locate(resource)
+    return compile(expression).locate(resource, **options)
 
 
 def _plain(code: Code, *, raw: bool) -> _Plain:

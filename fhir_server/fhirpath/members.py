@@ -66,32 +66,7 @@ def _walk(base: RawRun | None, steps: tuple[Step, ...]) -> RawRun:
     prefix = _prefix(base, tuple(before))
     if len(last) > 1:
         return _last_choice(prefix, last)
-    key, extra_key = last[0].key, last[0].extra_key
-    if extra_key:
-        return _last_primitive(prefix, key, extra_key)
-
-    if prefix is None:
-
-        def run_here(evaluation: Evaluation, this: Any) -> list[Any]:
-            value = this.get(key)
-            if value is None:
-                return []
-            return value if type(value) is list else [value]
-
-        return run_here
-
-    def run(evaluation: Evaluation, this: Any) -> list[Any]:
-        out: list[Any] = []
-        for parent in prefix(evaluation, this):
-            value = parent.get(key)
-            if value is not None:
-                if type(value) is list:
-                    out += value
-                else:
-                    out.append(value)
-        return out
-
-    return run
+    return _last_member(prefix, last[0].key, last[0].extra_key)
 
 
 def _prefix(base: RawRun | None, steps: tuple[Step, ...]) -> RawRun | None:
@@ -99,12 +74,13 @@ def _prefix(base: RawRun | None, steps: tuple[Step, ...]) -> RawRun | None:
     return _walk(base, steps) if steps else base
 
 
-def _last_primitive(prefix: RawRun | None, key: str, extra_key: str) -> RawRun:
+def _last_member(prefix: RawRun | None, key: str, extra_key: str) -> RawRun:
+    """`extra_key`: where the extensions of a primitive stand; "" for any other type."""
     if prefix is None:
 
         def run_here(evaluation: Evaluation, this: Any) -> list[Any]:
             value = this.get(key)
-            if extra_key in this:
+            if extra_key and extra_key in this:
                 return _values_with(value, this[extra_key])
             if value is None:
                 return []
@@ -116,7 +92,7 @@ def _last_primitive(prefix: RawRun | None, key: str, extra_key: str) -> RawRun:
         out: list[Any] = []
         for parent in prefix(evaluation, this):
             value = parent.get(key)
-            if extra_key in parent:
+            if extra_key and extra_key in parent:
                 out += _values_with(value, parent[extra_key])
             elif value is not None:
                 if type(value) is list:

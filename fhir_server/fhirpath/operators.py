@@ -58,30 +58,24 @@ def _operand(code: Code, position: int) -> Truth:
     return code.truth() if code.is_single else located(code.truth(), position)
 
 
-def _and(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right, pure = _truths(compiler, node, scope)
+def _decided_by(decisive: bool, answer: bool) -> Callable[[Compiler, Binary, Scope], Code]:
+    """`and`, `or`, `implies`: a left operand that is `decisive` settles the `answer`, and so does a right one that is
+    that answer itself; else the right one counts, unless the left one is empty (FHIRPath N1, boolean logic)."""
+    open_ended = not decisive
 
-    def run(evaluation: Evaluation, this: Any) -> bool | None:
-        a = left(evaluation, this)
-        if a is False:
-            return False
-        b = right(evaluation, this)
-        return b if a is True or b is False else None
+    def compile_one(compiler: Compiler, node: Binary, scope: Scope) -> Code:
+        left, right, pure = _truths(compiler, node, scope)
 
-    return Code(BOOLEAN, truth=run, pure=pure)
+        def run(evaluation: Evaluation, this: Any) -> bool | None:
+            a = left(evaluation, this)
+            if a is decisive:
+                return answer
+            b = right(evaluation, this)
+            return b if a is open_ended or b is answer else None
 
+        return Code(BOOLEAN, truth=run, pure=pure)
 
-def _or(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right, pure = _truths(compiler, node, scope)
-
-    def run(evaluation: Evaluation, this: Any) -> bool | None:
-        a = left(evaluation, this)
-        if a is True:
-            return True
-        b = right(evaluation, this)
-        return b if a is False or b is True else None
-
-    return Code(BOOLEAN, truth=run, pure=pure)
+    return compile_one
 
 
 def _xor(compiler: Compiler, node: Binary, scope: Scope) -> Code:
@@ -90,19 +84,6 @@ def _xor(compiler: Compiler, node: Binary, scope: Scope) -> Code:
     def run(evaluation: Evaluation, this: Any) -> bool | None:
         a, b = left(evaluation, this), right(evaluation, this)
         return None if a is None or b is None else a is not b
-
-    return Code(BOOLEAN, truth=run, pure=pure)
-
-
-def _implies(compiler: Compiler, node: Binary, scope: Scope) -> Code:
-    left, right, pure = _truths(compiler, node, scope)
-
-    def run(evaluation: Evaluation, this: Any) -> bool | None:
-        a = left(evaluation, this)
-        if a is False:
-            return True
-        b = right(evaluation, this)
-        return b if a is True or b is True else None
 
     return Code(BOOLEAN, truth=run, pure=pure)
 
@@ -263,10 +244,10 @@ def _concatenate(compiler: Compiler, node: Binary, scope: Scope) -> Code:
 
 
 _COMPILE: dict[str, Callable[[Compiler, Binary, Scope], Code]] = {
-    "and": _and,
-    "or": _or,
+    "and": _decided_by(decisive=False, answer=False),
+    "or": _decided_by(decisive=True, answer=True),
     "xor": _xor,
-    "implies": _implies,
+    "implies": _decided_by(decisive=False, answer=True),
     "=": _equal,
     "!=": _not_equal,
     "~": _equivalent,

@@ -95,7 +95,7 @@ def _boolean(run: Callable[[Evaluation, Any], bool | None]) -> Code:
 
 
 def _resolves_to(references: Code, wanted: tuple[TypeInfo, ...], position: int) -> Code:
-    """`resolve() is Patient`: what cannot be fetched still has the type its reference names."""
+    """`resolve() is Patient`: nothing is fetched where the reference names the type."""
     items = references.items()
 
     def run(evaluation: Evaluation, this: Any) -> bool | None:
@@ -104,11 +104,11 @@ def _resolves_to(references: Code, wanted: tuple[TypeInfo, ...], position: int) 
             raise EvaluationError(f"is: one item was expected, there are {len(found)}").placed(position)
         if not found:
             return None
-        target = resolve(evaluation, found[0])
-        if target is not None:
-            return item_is(target, wanted)
         name = reference_type(found[0])
-        return None if name is None else any(fhir_type(name).is_a(each) for each in wanted)
+        if name is not None:
+            return any(fhir_type(name).is_a(each) for each in wanted)
+        target = resolve(evaluation, found[0])
+        return None if target is None else item_is(target, wanted)
 
     return _boolean(run)
 

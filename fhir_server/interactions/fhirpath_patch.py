@@ -7,8 +7,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server import spec
 from fhir_server.errors import FhirError, TooLarge
-from fhir_server.fhirpath import Location, locate
+from fhir_server.fhirpath import EvaluationError, Location, locate
 from fhir_server.interactions.json_patch import MOST_OPERATIONS
 from fhir_server.interactions.patch_values import PatchRefused, Place, place_of, root, value_of
 
@@ -81,8 +82,43 @@ def _read(parameter: Json) -> _Operation:
 _PARTS = frozenset(("type", "path", "name", "value", "index", "source", "destination"))
 
 
+class _Unknown(EvaluationError):
+    """422, as whatever does not fit the resource."""
+
+    status = 422
+
+
+class _Alone:
+    """What a path asks of a host (fhirpath.Services): a patch knows its resource and R4 alone. An answer that is not
+    known is refused: it would be empty, and an operation would pass by what it means."""
+
+    def resolve(self, reference: str) -> Json | None:
+        raise _Unknown(f"A patch does not follow a reference out of its resource ({reference[:100]}).")
+
+    def member_of(self, value_set: str, codings: list[tuple[str, str]]) -> bool | None:
+        del codings
+        if spec.codes(value_set.partition("|")[0]) is None:
+            raise _Unknown(f"A patch knows no value sets but those R4 binds codes to, not {value_set[:100]}.")
+        return None
+
+    def subsumes(self, system: str, ancestor: str, descendant: str) -> bool | None:
+        del ancestor, descendant
+        raise _Unknown(f"A patch knows no hierarchy of codes ({system[:100]}).")
+
+    def conforms_to(self, resource: Json, profile: str) -> bool | None:
+        """Of a profile that is not R4's own the evaluation itself says that it is not known."""
+        return None
+
+
+_ALONE = _Alone()
+
+
+def _located(path: str, document: Json) -> list[Location]:
+    return locate(path, document, services=_ALONE)
+
+
 def _single(document: Json, path: str) -> Location:
-    found = locate(path, document)
+    found = _located(path, document)
     if len(found) != 1:
         raise PatchRefused(f"{path[:200]!r} finds {len(found)} elements; it must find one.")
     return found[0]
@@ -90,7 +126,7 @@ def _single(document: Json, path: str) -> Location:
 
 def _list(document: Json, path: str) -> Place:
     """The whole list that `path` finds: positions in a part of it would mean others than they say."""
-    found = locate(path, document)
+    found = _located(path, document)
     if not found:
         raise PatchRefused(f"{path[:200]!r} finds no element.")
     place = place_of(found[0])
@@ -124,7 +160,7 @@ def _insert(document: Json, operation: _Operation) -> None:
 
 def _delete(document: Json, operation: _Operation) -> None:
     path = operation.text("path")
-    found = locate(path, document)
+    found = _located(path, document)
     if len(found) > 1:
         raise PatchRefused(f"{path[:200]!r} finds {len(found)} elements; only one can be deleted.")
     if found:

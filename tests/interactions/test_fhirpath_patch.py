@@ -96,6 +96,51 @@ async def test_an_outdated_generated_narrative_goes(client: Client, name: str) -
     assert (answer.status, "text" in answer.resource) == (200, False)
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("Patient.generalPractitioner.where(resolve().active)", "reference"),
+        ("Patient.maritalStatus.where(memberOf('http://test.example/ValueSet/x'))", "value set"),
+        ("Patient.maritalStatus.where(subsumes(%resource.contact.relationship))", "hierarchy"),
+    ],
+)
+async def test_a_path_that_needs_more_than_the_resource_is_refused(
+    client: Client, name: str, path: str, says: str
+) -> None:
+    """R4 fhirpatch.html: to delete nothing is a success, so that an answer that is not known may not be empty."""
+    coding = {"coding": [{"system": "urn:test", "code": "a"}]}
+    other = {"coding": [{"system": "urn:test", "code": "b"}]}
+    await client.stored(
+        patient(
+            name,
+            generalPractitioner=[{"reference": "Practitioner/nobody"}],
+            maritalStatus=coding,
+            contact=[{"relationship": [other]}],
+        )
+    )
+    parts = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": path}]
+    answer = await client.patch(
+        f"Patient/{name}", parameters({"name": "operation", "part": parts}), content_type=FHIR_JSON
+    )
+    assert answer.status == 422, answer.body
+    assert says in answer.issue["diagnostics"]
+
+
+async def test_a_path_knows_the_type_of_a_reference_and_r4s_codes(client: Client, name: str) -> None:
+    """Of these the patch needs nobody else: the type stands in the URL, the codes in the specification."""
+    await client.stored(patient(name, gender="male", generalPractitioner=[{"reference": "Practitioner/nobody"}]))
+    for path in (
+        "Patient.generalPractitioner.where(resolve() is Practitioner)",
+        "Patient.gender.where(memberOf('http://hl7.org/fhir/ValueSet/administrative-gender'))",
+    ):
+        parts = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": path}]
+        answer = await client.patch(
+            f"Patient/{name}", parameters({"name": "operation", "part": parts}), content_type=FHIR_JSON
+        )
+        assert answer.status == 200, answer.body
+    assert not {"gender", "generalPractitioner"} & (await client.get(f"Patient/{name}")).resource.keys()
+
+
 @pytest.mark.skipif(not OFFICIAL, reason="set FHIR_TEST_PATCH to the official cases (patch_r4.json)")
 async def test_the_official_cases() -> None:
     official = json.loads(Path(OFFICIAL).read_text())
