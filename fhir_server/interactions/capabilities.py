@@ -12,7 +12,7 @@ from fhir_server.errors import InvalidSearch
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode
 from fhir_server.search.compartment import COMPARTMENTS
-from fhir_server.search.declared import Declared, declared, declared_of_all, includes, reverse_includes
+from fhir_server.search.declared import Declared, declared, declared_of_all, includes, of_any_type, reverse_includes
 from fhir_server.search.registry import Registry
 
 DATE = "2026-11-24"
@@ -43,7 +43,9 @@ def _statement(
     """The statement and its ETag, which changes with it (R4 http.html#capabilities)."""
     rest = {
         "mode": "server",
-        "documentation": "Referral, care plans, questionnaires and their scores for musculoskeletal care.",
+        "documentation": "Referral, care plans, questionnaires and their scores for musculoskeletal care."
+        " _revinclude of every type but Parameters takes, beside what searchRevInclude names:"
+        f" {', '.join(of_any_type(registry))}.",
         "resource": [_resource(name, client_ids, operations, registry) for name in sorted(spec.RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "searchParam": [_search_parameter(one) for one in declared_of_all(registry)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ def includes(resource_type: str, registry: Registry = R4) -> list[str]:
 
 
 def reverse_includes(resource_type: str, registry: Registry = R4) -> list[str]:
-    """The values of `_revinclude` that a search of `resource_type` follows."""
+    """The values of `_revinclude` that a search of `resource_type` follows, apart from those of `of_any_type`."""
     return ["*", *_referring(registry)[resource_type]]
 
 
@@ -59,9 +60,31 @@ def reverse_includes(resource_type: str, registry: Registry = R4) -> list[str]:
 def _referring(registry: Registry) -> dict[str, list[str]]:
     """By type, the parameters that may refer to it."""
     found: dict[str, list[str]] = {name: [] for name in spec.RESOURCE_TYPES}
+    for name, targets in _references(registry):
+        for target in targets:
+            if not _is_any(targets) or name == NAMED_FOR_EACH:
+                found[target].append(name)
+    return found
+
+
+NAMED_FOR_EACH = "Provenance:target"
+"""The one parameter to any type that clients look for with each type: profiles ask for it by name."""
+
+
+@lru_cache(maxsize=4)
+def of_any_type(registry: Registry = R4) -> list[str]:
+    """The values of `_revinclude` that a search of any type follows: named once, not 146 times."""
+    return [name for name, targets in _references(registry) if _is_any(targets)]
+
+
+def _is_any(targets: tuple[str, ...]) -> bool:
+    """What R4 calls Any: all types but for Parameters, which is no resource of its own."""
+    return len(targets) >= len(spec.RESOURCE_TYPES) - 1
+
+
+def _references(registry: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each reference parameter as `Type:code`, and the types that it may refer to."""
     for source in sorted(spec.RESOURCE_TYPES):
         for code, one in sorted(registry.definitions(source).items()):
             if one.search_type == "reference":
-                for target in target_types(one):
-                    found[target].append(f"{source}:{code}")
-    return found
+                yield f"{source}:{code}", target_types(one)
