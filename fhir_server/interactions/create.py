@@ -7,13 +7,13 @@ from typing import Any
 from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
-from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
 from fhir_server.model.aside import aside
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.search.parse import TRANSPORT_PARAMETERS
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
@@ -31,17 +31,18 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
     criteria = criteria_of(request)
     condition = None
     if criteria is not None:
-        condition = conditional_query(
+        condition = conditional_criteria(
             resource_type,
             criteria,
             base_url=request.base_url,
             time_zone=server.settings.time_zone,
             registry=server.registry,
         )
+        await foresee(server, request, (condition,))
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
         if condition is not None:
-            found = await sole_match(transaction, condition)
+            found = await sole_match(server, transaction, condition)
             if found is not None:
                 return 200, found
         await check_references(server, transaction, resource)

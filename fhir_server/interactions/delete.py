@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fhir_server.errors import Issue, operation_outcome
-from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.preconditions import check_if_match, etag
 from fhir_server.interactions.prefer import preference
 from fhir_server.model.json import encode
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.storage.base import StoredVersion, Transaction
 
 
@@ -43,16 +43,17 @@ def deleted(request: Request, version: StoredVersion | None) -> Response:
 
 async def conditional_delete(server: Server, request: Request, resource_type: str) -> Response:
     """Deletes the one match; none is a success too, several a 412: nothing is deleted by a guess."""
-    query = conditional_query(
+    condition = conditional_criteria(
         resource_type,
         request.query,
         base_url=request.base_url,
         time_zone=server.settings.time_zone,
         registry=server.registry,
     )
+    await foresee(server, request, (condition,))
 
     async def work(transaction: Transaction) -> StoredVersion | None:
-        match = await sole_match(transaction, query)
+        match = await sole_match(server, transaction, condition)
         return match and await remove(request, transaction, resource_type, match.logical_id)
 
     return deleted(request, await server.store.write(request.scope, work))

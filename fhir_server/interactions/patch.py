@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
 from fhir_server.interactions import fhirpath_patch, json_patch
 from fhir_server.interactions.answer import present, written
-from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import JSON_TYPES, Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -18,7 +18,7 @@ from fhir_server.interactions.update import put
 from fhir_server.model.aside import aside
 from fhir_server.model.json import parse, parse_array
 from fhir_server.model.reference import localise
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 from fhir_server.validation import validate
 
@@ -38,16 +38,17 @@ async def patch(server: Server, request: Request, resource_type: str, logical_id
 async def conditional_patch(server: Server, request: Request, resource_type: str) -> Response:
     """Patches the one match; none is a 404, several a 412."""
     operations = operations_of(server, request)
-    query = conditional_query(
+    condition = conditional_criteria(
         resource_type,
         request.query,
         base_url=request.base_url,
         time_zone=server.settings.time_zone,
         registry=server.registry,
     )
+    await foresee(server, request, (condition,))
 
     async def work(transaction: Transaction) -> StoredVersion:
-        match = await sole_match(transaction, query)
+        match = await sole_match(server, transaction, condition)
         if match is None:
             raise ResourceNotFound(f"No {resource_type} matches the criteria.")
         return await patch_one(server, request, transaction, (resource_type, match.logical_id), operations)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from fhir_server import spec
 from fhir_server.errors import InvalidSearch, ResourceNotFound, TooCostly
-from fhir_server.interactions.contained_matches import is_contained
+from fhir_server.interactions.contained_matches import found_by, is_contained
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.explain import explained, wants_explanation
 from fhir_server.interactions.prefer import preference
 from fhir_server.interactions.searchset import KIND, Found, searchset
 from fhir_server.search.compartment import COMPARTMENTS, compartment_types
 from fhir_server.search.compile import compile_queries
-from fhir_server.search.costly import costliest
+from fhir_server.search.costly import costliest, named
 from fhir_server.search.include import inclusions
-from fhir_server.search.knowledge import gather
+from fhir_server.search.knowledge import gather, needs
 from fhir_server.search.matching import Matching
 from fhir_server.search.page import CURSOR_PARAMETER, Cursor, decode, query_hash
 from fhir_server.search.parse import parse_types, type_names
@@ -103,7 +102,10 @@ async def _answer(place: Place, server: Server, request: Request) -> Response:
     registry = server.registry
     wanted = parse_types(place.types, pairs, strict=strict, compartment=place.compartment, registry=registry)
     reader = StoreReader(server.store, request.scope)
-    knowledge = await gather(wanted, reader, server.terminology, base_url=request.base_url, registry=registry)
+    try:
+        knowledge = await gather(wanted, reader, server.terminology, base_url=request.base_url, registry=registry)
+    except TooCostly as error:
+        raise _blaming(error, [named(one.criterion) for one in needs(wanted, registry)]) from error
     queries = compile_queries(
         wanted,
         Matching(request.base_url, settings.time_zone, knowledge, registry),
@@ -115,14 +117,14 @@ async def _answer(place: Place, server: Server, request: Request) -> Response:
         at = decode(await server.store.secret("cursor"), text, kind=KIND, query=query_hash(wanted))
         queries = tuple([_continued(query, at) for query in queries])
     try:
-        page = await _page(server, request, queries)
+        page = await found_by(server, request, queries)
     except TooCostly as error:
         raise _blaming(error, costliest(wanted, queries[0])) from error
     try:
         included = await _included(server, request, wanted, page, at)
     except TooCostly as error:
         raise _blaming(error, ["_revinclude" if one.reverse else "_include" for one in wanted.includes]) from error
-    found = Found(wanted, page, included, text, at)
+    found = Found(wanted, queries, page, included, text, at, knowledge.warnings)
     return Response(200, await searchset(server, request, place.path, found))
 
 
@@ -142,12 +144,6 @@ def _continued(query: Query, at: Cursor) -> Query:
         total=query.total and at.total is None,
         bodies=at.included is None,
     )
-
-
-async def _page(server: Server, request: Request, queries: Sequence[Query]) -> SearchPage:
-    if len(queries) == 1:
-        return await server.store.search(request.scope, queries[0])
-    return await server.store.search_all(request.scope, queries)
 
 
 async def _included(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_server.errors import Issue, operation_outcome
@@ -14,6 +15,7 @@ from fhir_server.model.json import encode as encode_json
 from fhir_server.search.page import Cursor, encode, query_hash
 from fhir_server.search.request import SearchRequest
 from fhir_server.storage.base import Included, SearchPage, StoredVersion
+from fhir_server.storage.query import Query
 
 KIND = "search"
 """Of the cursors in its links."""
@@ -25,12 +27,15 @@ class Found:
     """What a search found."""
 
     wanted: SearchRequest
+    queries: Sequence[Query]
     page: SearchPage
     included: Included
     text: str | None
     """The cursor that was followed, as sent; None on the first page."""
     at: Cursor | None
     """What it says."""
+    warnings: tuple[str, ...] = ()
+    """What the codes of its value sets and hierarchies rest on."""
 
     @property
     def total(self) -> int | None:
@@ -43,7 +48,7 @@ async def searchset(server: Server, request: Request, path: str, found: Found) -
     entries: list[bytes] = []
     if at.included is None:
         subset = Subset(wanted.summary, wanted.elements)
-        matches = await matched(server, request, wanted, found.page.matches)
+        matches = await matched(server, request, wanted, found.queries, found.page)
         entries += [await _entry(server, request, one, subset, "match") for one in matches]
     subset = Subset(wanted.summary)  # R4 search.html#elements: not of included resources
     entries += [await _entry(server, request, one, subset, "include") for one in found.included.resources]
@@ -69,6 +74,7 @@ def _issues(found: Found) -> list[Issue]:
         Issue("not-supported", f"{one.name} was ignored: {one.reason}", severity="warning")
         for one in found.wanted.ignored
     ]
+    issues += [Issue("incomplete", text, severity="warning") for text in found.warnings]
     if found.included.next_after is not None:
         text = "There are more included resources than one page has: the link 'next' leads to the rest of them."
         issues.append(Issue("incomplete", text, severity="information"))

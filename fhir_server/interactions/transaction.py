@@ -15,7 +15,7 @@ from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.bundle import bundle
 from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, read_entry, sent_entries
-from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.delete import deleted, remove
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -42,6 +42,7 @@ async def transaction(server: Server, request: Request, sent: dict[str, Any], di
         steps = await asyncio.to_thread(plan, server, entries)
     else:
         steps = plan(server, entries)
+    await foresee(server, request, [condition for step in steps for condition in step.conditions])
 
     async def work(store: Transaction) -> list[bytes]:
         answers = await _Execution(server, store, steps).run()
@@ -143,7 +144,7 @@ class _Execution:
 
     async def _delete(self, step: Step) -> None:
         if step.condition is not None:
-            match = await sole_match(self._store, step.condition)
+            match = await sole_match(self._server, self._store, step.condition)
             step.logical_id = match.logical_id if match else None
         gone = None
         if step.logical_id is not None:
@@ -167,7 +168,7 @@ class _Execution:
 
     async def _resolve(self, step: Step) -> None:
         assert step.condition is not None
-        match = await sole_match(self._store, step.condition)
+        match = await sole_match(self._server, self._store, step.condition)
         if match is None:
             if step.method == "PATCH":
                 raise ResourceNotFound(f"No {step.resource_type} matches the criteria.")
@@ -186,9 +187,9 @@ class _Execution:
     async def _look_up(self, step: Step) -> tuple[dict[str, str], str | None]:
         """What the step's conditional references select; the first that selects nothing."""
         found: dict[str, str] = {}
-        for text, query in step.lookups.items():
+        for text, condition in step.lookups.items():
             try:
-                match = await sole_match(self._store, query)
+                match = await sole_match(self._server, self._store, condition)
             except FhirError as error:
                 raise error.located(_place(step, text)).at(step.entry.expression) from error
             if match is None:

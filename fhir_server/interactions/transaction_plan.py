@@ -16,9 +16,8 @@ from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.patch import operations_of
 from fhir_server.interactions.transaction_links import relink, split_full_url
 from fhir_server.model.reference import CONDITIONAL, localise, place_of, references
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import Criteria, conditional_criteria
 from fhir_server.storage.base import Draft, StoredVersion
-from fhir_server.storage.query import Query
 
 
 @dataclass(slots=True)
@@ -29,18 +28,22 @@ class Step:
     resource_type: str
     logical_id: str | None
     """The id written to; for a conditional entry the one it gets when nothing matches; None until known."""
-    condition: Query | None = None
+    condition: Criteria | None = None
     resource: dict[str, Any] | None = None
     draft: Draft | None = None
     patch: Any = None
     sent_id: str | None = None
     """The id a conditionally updated resource came with."""
-    lookups: dict[str, Query] = field(default_factory=dict)
-    """Conditional references in the resource: text -> query."""
+    lookups: dict[str, Criteria] = field(default_factory=dict)
+    """Conditional references in the resource: text -> what it asks."""
 
     @property
     def method(self) -> str:
         return self.entry.request.method
+
+    @property
+    def conditions(self) -> list[Criteria]:
+        return [*([self.condition] if self.condition else ()), *self.lookups.values()]
 
     @property
     def target(self) -> str:
@@ -102,10 +105,10 @@ def _step(server: Server, entry: BundleEntry) -> Step:
     return step
 
 
-def _condition(server: Server, step: Step, criteria: Any, element: str) -> Query:
+def _condition(server: Server, step: Step, criteria: Any, element: str) -> Criteria:
     """`element`: where in the entry's request the criteria stand."""
     try:
-        return conditional_query(
+        return conditional_criteria(
             step.resource_type,
             criteria,
             base_url=step.entry.request.base_url,
@@ -174,12 +177,12 @@ def refuse_overlap(steps: list[Step]) -> None:
     for step in steps:
         if step.method in ("POST", "PUT") and step.condition is not None:
             # Where nothing matches yet, each would create one.
-            if repr(step.condition) in conditions:
+            if step.condition.identity in conditions:
                 raise InvalidResource(
                     "Another entry writes under the same criteria: keep one and refer to it.",
                     expression=f"{step.entry.expression}.request.{'ifNoneExist' if step.method == 'POST' else 'url'}",
                 )
-            conditions.add(repr(step.condition))
+            conditions.add(step.condition.identity)
         if step.logical_id is None:
             continue
         if step.target in seen:
@@ -206,7 +209,7 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
                 expression=place_of(resource, text),
             )
         if "?" in text and (found := CONDITIONAL.fullmatch(text)):
-            step.lookups[text] = conditional_query(
+            step.lookups[text] = conditional_criteria(
                 found.group(1),
                 found.group(2),
                 base_url=step.entry.request.base_url,

@@ -28,6 +28,9 @@ class TransactionReads:
     async def search_all(self, scope: Scope, queries: Sequence[Query]) -> SearchPage:
         return await self._transaction.search_all(queries)
 
+    async def types(self) -> frozenset[str]:
+        return await self._transaction.types()
+
     async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         return await self._transaction.included(query, matches)
 

@@ -7,7 +7,7 @@ from typing import Any
 from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionConflict
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import check_body_id, resource_of
-from fhir_server.interactions.condition import sole_match
+from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -15,7 +15,7 @@ from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.preconditions import check_if_match, must_not_exist
 from fhir_server.model.aside import aside
 from fhir_server.model.instant import format_instant
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 
@@ -73,17 +73,18 @@ async def _same(transaction: Transaction, current: StoredVersion, draft: Draft) 
 async def conditional_update(server: Server, request: Request, resource_type: str) -> Response:
     """R4 http.html#cond-update: none matches: create (under the body's id when it has one); one: update it."""
     resource = await aside(len(request.body), lambda: resource_of(server, request, resource_type))
-    query = conditional_query(
+    condition = conditional_criteria(
         resource_type,
         request.query,
         base_url=request.base_url,
         time_zone=server.settings.time_zone,
         registry=server.registry,
     )
+    await foresee(server, request, (condition,))
 
     async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
         await check_references(server, transaction, resource)
-        match = await sole_match(transaction, query)
+        match = await sole_match(server, transaction, condition)
         target = target_of(server, resource, match)
         if match is None and "id" in resource:
             await refuse_taken_id(transaction, resource_type, target)

@@ -163,13 +163,19 @@ class _Compiler:
         return any_of(parts or [IdIn(())])
 
     def _selections(self, condition: Condition, types: tuple[str, ...]) -> list[Selection]:
-        """The condition of each type that can read it: `type` is a code here and a boolean there."""
+        """The condition of each type that can read it: `type` is a code here and a boolean there.
+
+        What nothing is stored of is asked only whether it can.
+        """
         found = []
         refusal: InvalidSearch | None = None
-        for one in types:
+        readable = False
+        for one in sorted(types, key=self._is_unknown):
+            if readable and self._is_unknown(one):
+                break
             if applies(condition, one, self._matching.registry, self._applying):
                 try:
-                    found.append(Selection(one, (self.predicate(condition, one),)))
+                    selection = Selection(one, (self.predicate(condition, one),))
                 except InvalidSearch as reason:
                     if reason.issues[0].code == "too-costly":
                         raise
@@ -178,9 +184,17 @@ class _Compiler:
                     self._left -= 1
                     if self._left < 0:
                         raise _many_ends() from None
-        if refusal and not found:
+                else:
+                    readable = True
+                    found += [] if self._is_unknown(one) else [selection]
+        if refusal and not readable:
             raise refusal
         return found
+
+    def _is_unknown(self, resource_type: str) -> bool:
+        """Nothing of the type is stored, nor contained in what is."""
+        known = self._matching.knowledge.types
+        return known is not None and not known & {resource_type, contained_type(resource_type)}
 
     def _reverse_chain(self, chain: ReverseChained, resource_type: str) -> Predicate:
         definition = self._definitions(chain.resource_type)[chain.code]

@@ -23,7 +23,7 @@ def costliest(request: SearchRequest, query: q.Query) -> list[str]:
     predicates = query.predicates[len(query.predicates) - len(request.criteria) :]
     costs = [_cost(predicate) for predicate in predicates]
     names = [
-        _name(one) for one, cost in zip(request.criteria, costs, strict=True) if cost == max(costs) or cost >= _PER_ROW
+        named(one) for one, cost in zip(request.criteria, costs, strict=True) if cost == max(costs) or cost >= _PER_ROW
     ]
     if request.sort and [key.kind for key in query.sort] not in ([kind] for kind in _INDEX_ORDER):
         names.append("_sort")
@@ -49,13 +49,14 @@ def _cost(predicate: q.Predicate) -> int:
     return _EQUAL
 
 
-def _name(condition: Condition) -> str:
+def named(condition: Condition) -> str:
+    """The parameter as a search would write it."""
     match condition:
         case Criterion(code, _, modifier):
             return f"{code}:{modifier}" if modifier else code
         case Chained(code, target, inner):
-            return f"{code}{f':{target}' if target else ''}.{_name(inner)}"
+            return f"{code}{f':{target}' if target else ''}.{named(inner)}"
         case ReverseChained(source, code, inner):
-            return f"_has:{source}:{code}:{_name(inner)}"
+            return f"_has:{source}:{code}:{named(inner)}"
         case AllOf() | AnyOf() | NoneOf():
             return "_filter"

@@ -29,6 +29,7 @@ from fhir_server.search.request import (
     SearchRequest,
 )
 from fhir_server.storage.query import IdIn, Query
+from fhir_server.terminology.expansion import Expansion
 from fhir_server.terminology.reader import Reader
 from fhir_server.terminology.service import Terminology
 
@@ -36,9 +37,13 @@ OF_CODES = {"in": "in", "not-in": "in", "above": "above", "below": "below"}
 """Modifiers of tokens that ask terminology, and what they ask."""
 
 
+MANY_TYPES = 20
+"""A chain to more types is asked of those that are stored alone: each is a search of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A criterion, and what it needs: `list`, `token` or `hierarchy`."""
+    """A criterion, and what it needs: `list`, `token` or `hierarchy`; `types` needs a reference to many of them."""
 
     criterion: Criterion
     kind: str
@@ -58,6 +63,8 @@ def _needs(condition: Condition, types: Iterable[str], registry: Registry) -> It
                 yield from (Need(condition, kind) for kind in _kinds(code, types, registry))
         case Chained(code, target, inner):
             ends = {target} if target else _ends(code, types, registry)
+            if len(ends) > MANY_TYPES:
+                yield Need(Criterion(code, ()), "types")
             yield from _needs(inner, ends, registry)
         case ReverseChained(source, _, inner):
             yield from _needs(inner, (source,), registry)
@@ -88,8 +95,13 @@ async def gather(
     if not wanted:
         return NOTHING
     lists, tokens, hierarchies = {}, {}, {}
+    types: frozenset[str] | None = None
+    warnings: dict[str, None] = {}
     for need in wanted:
         criterion = need.criterion
+        if need.kind == "types":
+            types = types or await reader.types()
+            continue
         if need.kind == "hierarchy":
             key = criterion.modifier, criterion.values
             hierarchies[key] = await _hierarchy(criterion, reader, base_url)
@@ -99,8 +111,10 @@ async def gather(
                 lists[value] = await _entries(value, reader)
                 continue
             asked = OF_CODES[criterion.modifier]
-            tokens[asked, value] = await _tokens(criterion, asked, value, reader, terminology, base_url)
-    return Knowledge(tokens, lists, hierarchies)
+            expansion = await _expansion(criterion, asked, value, reader, terminology, base_url)
+            tokens[asked, value] = expansion.tokens
+            warnings.update(dict.fromkeys(expansion.warnings))
+    return Knowledge(tokens, lists, hierarchies, types, tuple(warnings))
 
 
 async def _hierarchy(criterion: Criterion, reader: Reader, base_url: str) -> dict[str, frozenset[int]]:
@@ -117,16 +131,16 @@ async def _hierarchy(criterion: Criterion, reader: Reader, base_url: str) -> dic
     return {resource_type: await find(resource_type, ids, reader) for resource_type, ids in named.items()}
 
 
-async def _tokens(
+async def _expansion(
     criterion: Criterion, asked: str, value: str, reader: Reader, terminology: Terminology, base_url: str
-) -> tuple[int, ...]:
+) -> Expansion:
     if asked == "in":
-        return (await terminology.expand(unescape(value), reader, base_url=base_url)).tokens
+        return await terminology.expand(unescape(value), reader, base_url=base_url)
     system, code = parse(f"{criterion.code}:{asked}", value)
     if not code:
         raise InvalidSearch(f"'{criterion.code}:{asked}' needs a code: write code or system|code.")
     related = terminology.below if asked == "below" else terminology.above
-    return (await related(system, code, reader)).tokens
+    return await related(system, code, reader)
 
 
 async def _entries(value: str, reader: Reader) -> tuple[tuple[str, str], ...]:

@@ -21,6 +21,10 @@ class Knowledge:
     """Value of `_list` -> (type, id) of each of its entries."""
     hierarchies: Mapping[tuple[str, tuple[str, ...]], Mapping[str, frozenset[int]]] = field(default_factory=dict)
     """(modifier, values as sent) of a reference -> type -> the resources meant, with all above or below them."""
+    types: frozenset[str] | None = None
+    """Types of which there is something, or was; None where it does not matter."""
+    warnings: tuple[str, ...] = ()
+    """What the codes rest on beyond the definition that was named (R4 valueset.html#expansion)."""
 
 
 NOTHING = Knowledge()

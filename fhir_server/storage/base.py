@@ -181,6 +181,8 @@ class Transaction(Protocol):
 
     async def search_all(self, queries: Sequence[Query]) -> SearchPage: ...
 
+    async def types(self) -> frozenset[str]: ...
+
     async def included(self, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included: ...
 
     async def put(self, draft: Draft) -> StoredVersion:
@@ -232,6 +234,10 @@ class Store(Protocol):
     async def search_all(self, scope: Scope, queries: Sequence[Query]) -> SearchPage:
         """One page of what several queries find together, of one type each and otherwise with the same order, count
         and place; without an order the newest version comes first."""
+        ...
+
+    async def types(self) -> frozenset[str]:
+        """Types of which there is something, or was; `#Type` of contained resources."""
         ...
 
     async def included(self, scope: Scope, query: IncludeQuery, matches: Sequence[StoredVersion]) -> Included:

@@ -20,6 +20,10 @@ class Reader(Protocol):
 
     async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None: ...
 
+    async def types(self) -> frozenset[str]:
+        """Types of which there is something, or was; `#Type` of contained resources."""
+        ...
+
     async def work(self, size: int, work: Callable[[], T]) -> T:
         """The result of `work`, whose cost grows with `size` bytes."""
         ...
@@ -42,6 +46,9 @@ class StoreReader:
     async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
         return await self._store.vread(self._scope, resource_type, logical_id, version_id)
 
+    async def types(self) -> frozenset[str]:
+        return await self._store.types()
+
     async def work(self, size: int, work: Callable[[], T]) -> T:
         return await aside(size, work)
 
@@ -61,6 +68,9 @@ class TransactionReader:
 
     async def vread(self, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
         return await self._transaction.vread(resource_type, logical_id, version_id)
+
+    async def types(self) -> frozenset[str]:
+        return await self._transaction.types()
 
     async def work(self, size: int, work: Callable[[], T]) -> T:
         del size

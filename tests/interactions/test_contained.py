@@ -119,6 +119,38 @@ class TestContained:
             url = page.link("next") or ""
         assert found == [f"contained-page-{n}" for n in reversed(range(5))]
 
+    @pytest.mark.parametrize(
+        ("controls", "own"),
+        [("_contained=true", 0), ("_contained=true&_sort=-code", 0), ("_contained=both&_sort=code", 1)],
+    )
+    async def test_a_container_stands_once_in_all_pages(self, client: Client, controls: str, own: int) -> None:
+        """R4 search.html#contained: a container of several matches is one result, wherever its matches fall."""
+
+        def medication(code: str) -> Json:
+            coding = {"system": "urn:drugs", "code": code}
+            return {"resourceType": "Medication", "code": {"coding": [coding]}, "form": {"text": "many"}}
+
+        tag = {"meta": {"tag": [{"code": "many"}]}}
+        for n in range(3):
+            held = [medication(f"many-{n}-{m}") | tag | {"id": f"m{m}"} for m in (1, 2, 3)]
+            links = [{"extension": [{"url": "urn:x", "valueReference": {"reference": f"#m{m}"}} for m in (1, 2, 3)]}]
+            await client.stored(
+                request(f"contained-many-{n}", code="x")
+                | {"contained": held, "medicationReference": {"reference": "#m1"}, **links[0]}
+            )
+        await client.stored(medication("many-1-2") | tag | {"id": "contained-many"})
+        url, found, sizes = f"Medication?_tag=many&{controls}&_count=2", [], []
+        while url:
+            page = await client.get(url)
+            found += page.ids
+            sizes.append(len(page.ids))
+            back = page.link("previous")
+            if back:
+                again = await client.get(back)
+                assert len(again.ids) == sizes[-2]
+            url = page.link("next") or ""
+        assert sorted(found) == sorted([f"contained-many-{n}" for n in range(3)] + ["contained-many"] * own)
+
     async def test_a_value_it_does_not_take(self, client: Client) -> None:
         answer = await client.get("Medication?code=x&_contained=maybe")
         assert (answer.status, answer.issue["code"]) == (400, "invalid")

@@ -87,3 +87,22 @@ async def test_a_search_over_its_budget_names_it(client: Client, name: str, meth
     assert (answer.status, answer.issue["code"]) == (422, "too-costly")
     assert answer.issue["diagnostics"].endswith(f"What costs most: {named}")
     assert name not in answer.issue["diagnostics"]
+
+
+async def test_it_tells_what_was_read_beforehand_and_beside(client: Client, name: str) -> None:
+    """The resources that a value set is made of, and the containers of contained matches."""
+    include = {"system": "urn:explained", "concept": [{"code": "a"}]}
+    value_set = {"resourceType": "ValueSet", "id": name, "status": "active", "compose": {"include": [include]}}
+    await client.stored(value_set)
+    coding = {"system": "urn:explained", "code": "a"}
+    medication = {"resourceType": "Medication", "id": "m", "code": {"coding": [coding]}}
+    holder = {
+        "resourceType": "MedicationRequest", "id": name, "status": "active", "intent": "order",
+        "subject": {"display": "Somebody"}, "contained": [medication], "medicationReference": {"reference": "#m"},
+    }  # fmt: skip
+    await client.stored(holder)
+    developing = client.with_settings(explain=True)
+    url = f"Medication?code:in=ValueSet/{name}&_contained=true"
+    answer = await developing.get(url, x_explain="true")
+    assert (answer.status, answer.resource["resourceType"]) == (200, "Parameters"), answer.body
+    assert (await developing.get(url)).ids == [name]

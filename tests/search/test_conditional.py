@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.errors import InvalidSearch
 from fhir_server.model.identity import symbol
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.storage.query import TextIn
 
 
@@ -26,7 +26,6 @@ from fhir_server.storage.query import TextIn
         "_format=json",
         "identifier:unknown=true",
         "organization.colour=x",
-        "_list=1",
         "identifier=|",
         "birthdate=soon",
         "identifier=1&birthdate=",
@@ -34,7 +33,7 @@ from fhir_server.storage.query import TextIn
 )
 def test_a_condition_with_anything_unusable_is_a_400(criteria: str) -> None:
     with pytest.raises(InvalidSearch) as refusal:
-        conditional_query("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
+        conditional_criteria("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
     assert refusal.value.status == 400
 
 
@@ -45,7 +44,7 @@ def test_a_condition_with_anything_unusable_is_a_400(criteria: str) -> None:
 def test_an_empty_criterion_is_invalid_and_an_unknown_one_not_supported(criteria: str, code: str) -> None:
     """R4 valueset-issue-type.html: not-supported speaks of the server, invalid of what was sent."""
     with pytest.raises(InvalidSearch) as refusal:
-        conditional_query("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
+        conditional_criteria("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
     assert refusal.value.issues[0].code == code
 
 
@@ -58,7 +57,8 @@ def test_an_empty_criterion_is_invalid_and_an_unknown_one_not_supported(criteria
     ],
 )
 def test_a_condition_asks_for_two_matches_at_most(criteria: str | list[tuple[str, str]]) -> None:
-    query = conditional_query("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC")
+    query = conditional_criteria("Patient", criteria, base_url="http://localhost/fhir", time_zone="UTC").settled
+    assert query is not None
     assert query.count == 2
     (predicate,) = query.predicates
     assert isinstance(predicate, TextIn)

@@ -68,11 +68,18 @@ class ExplainedReads:
         found = await reads.current(self._session, resource_type, logical_id)
         return await reads.permitted(self._session, scope, found)
 
+    async def vread(self, scope: Scope, resource_type: str, logical_id: str, version_id: int) -> StoredVersion | None:
+        found = await reads.vread(self._session, resource_type, logical_id, version_id)
+        return await reads.permitted(self._session, scope, found)
+
     async def search(self, scope: Scope, query: q.Query) -> SearchPage:
         return await reads.search(self._session, scope, query, self._session.planned)
 
     async def search_all(self, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
         return await reads.search_all(self._session, scope, queries, self._session.planned)
+
+    async def types(self) -> frozenset[str]:
+        return await self._store.types()
 
     async def included(self, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         return await include.included(self._session, scope, query, matches)

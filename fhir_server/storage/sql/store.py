@@ -26,6 +26,7 @@ from fhir_server.storage.sql import check, include, parameters, purge, reads
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.explain import ExplainedReads
 from fhir_server.storage.sql.reindexing import SqlReindexing
+from fhir_server.storage.sql.resolve import stored_types
 from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sql.writer import GroupWriter
 
@@ -71,6 +72,9 @@ class SqlStore:
 
     async def search_all(self, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
         return await reads.search_all(self.session, scope, queries)
+
+    async def types(self) -> frozenset[str]:
+        return await stored_types(self.session)
 
     async def included(self, scope: Scope, query: q.IncludeQuery, matches: Sequence[StoredVersion]) -> Included:
         return await include.included(self.session, scope, query, matches)

@@ -24,6 +24,7 @@ from fhir_server.storage.sql import include, parameters, purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, WITHOUT_BODY
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
+from fhir_server.storage.sql.resolve import stored_types
 
 CREATE, UPDATE, DELETE = range(3)
 
@@ -203,6 +204,10 @@ class SqlTransaction:
     async def search_all(self, queries: Sequence[q.Query]) -> SearchPage:
         await self._send_for_reading()
         return self._at_this_point(queries[0], await reads.search_all(self.connection, self._scope, queries))
+
+    async def types(self) -> frozenset[str]:
+        await self._send_for_reading()
+        return await stored_types(self.connection)
 
     def _at_this_point(self, query: q.Query, page: SearchPage) -> SearchPage:
         """The page of a search without a snapshot saw the group's own writes, which the clock does not count yet."""
