@@ -10,11 +10,13 @@ from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.reindex import reindex
 from fhir_server.operations.score import score
+from fhir_server.operations.score_history import score_history
 from fhir_server.operations.validate import validate
 
 OPERATIONS = (
     operation("OperationDefinition-Observation-lastn.json", lastn, searches=True),
     operation("OperationDefinition-Patient-everything.json", everything),
+    operation("OperationDefinition-Patient-score-history.json", score_history),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
     operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
     operation("OperationDefinition-Resource-meta.json", meta, versioned=True),
