@@ -20,6 +20,9 @@ from fhir_server.http.probes import Probes
 from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.exchange import Server
 from fhir_server.observability import vocabulary
+from fhir_server.operations.async_worker import AsyncWorker
+from fhir_server.operations.score_batch import KIND as SCORE_BATCH
+from fhir_server.operations.score_batch import ScoreBatch
 from fhir_server.search.reindex import Reindexer
 
 VACUUMS_PER_HORIZON = 12
@@ -27,6 +30,8 @@ REGISTRY_SECONDS = 1.0
 """How often a process looks whether the search parameters have changed; its writes learn it at once."""
 REINDEX_SECONDS = 1.0
 """How often a process looks for a job on the index: one look-up among a handful of rows."""
+ASYNC_SECONDS = 1.0
+"""How often a process looks for a long request that nobody carries out."""
 OpenServer = Callable[[], Awaitable[Server]]
 _log = structlog.get_logger()
 
@@ -71,6 +76,8 @@ def create_app(
             reindexer = Reindexer(server.store, settings.time_zone, settings.reindex_share)
             await reindexer.prepare()
             background.repeat("reindex", reindexer.run_next, REINDEX_SECONDS)
+            worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch()})
+            background.repeat("long requests", worker.run_next, ASYNC_SECONDS)
 
         async def stop() -> None:
             await background.stop()

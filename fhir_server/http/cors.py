@@ -9,7 +9,7 @@ _REQUEST_HEADERS = (
     b"Accept, Authorization, Content-Type, Content-Encoding, If-Match, If-Modified-Since, If-None-Exist, "
     b"If-None-Match, Prefer, X-Request-Id, X-Security-Context"
 )
-_RESPONSE_HEADERS = b"Content-Location, ETag, Last-Modified, Location, X-Request-Id"
+_RESPONSE_HEADERS = b"Content-Location, ETag, Expires, Last-Modified, Location, Retry-After, X-Progress, X-Request-Id"
 
 
 _VARY = (b"vary", b"Origin")

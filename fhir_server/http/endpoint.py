@@ -25,6 +25,7 @@ from fhir_server.http.negotiation import FORM, body_types, check_content_type, r
 from fhir_server.http.origin import OriginCheck
 from fhir_server.http.request_headers import read_headers, refuse_ambiguous
 from fhir_server.http.target import decode_path, refuse_long_target
+from fhir_server.interactions.async_request import PLACE as ASYNC
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.model.url import decode_query
 from fhir_server.observability import metrics
@@ -41,6 +42,7 @@ _METHODS = frozenset(ALLOWED_METHODS.decode().split(", "))
 _METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _PREFIX_LENGTH = len(FHIR_PREFIX)
+_CONTENT = ("Binary/", f"{ASYNC}/")
 _PROCESS_ID = os.urandom(6).hex()
 _numbers = count(1)
 
@@ -181,8 +183,8 @@ def _negotiate(request: Request) -> str:
     for name, value in request.query:
         if name == "_format":
             format_ = value
-    if not format_ and request.path.startswith("Binary/") and not wants_fhir(accept):
-        # The content itself is asked for, whatever its media type (R4 binary.html#rest).
+    if not format_ and request.path.startswith(_CONTENT) and not wants_fhir(accept):
+        # The content itself is asked for, whatever its media type (R4 binary.html#rest), or a file (async.html).
         return FHIR_JSON
     return response_type(accept, format_)
 

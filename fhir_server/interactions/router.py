@@ -6,6 +6,8 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
+from fhir_server.interactions.async_request import PLACE as ASYNC
+from fhir_server.interactions.async_request import ask_again
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.binary import accept_content, is_content
 from fhir_server.interactions.body import parsed
@@ -65,6 +67,8 @@ async def _system(server: Server, request: Request, parts: list[str]) -> Respons
         if request.method != "POST":
             raise _refuse(request, "POST")
         return await search_system(server, request)
+    if parts[0] == ASYNC:
+        return await ask_again(server, request, parts[1:])
     if request.method != "GET":
         raise _refuse(request, "GET, HEAD")
     if parts == ["metadata"]:

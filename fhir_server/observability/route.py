@@ -60,6 +60,8 @@ def _interaction(method: str, segments: list[str]) -> str:
         return ("history-system", "history-type", "history-instance")[min(len(segments) - 1, 2)]
     if "_history" in segments:
         return "vread"
+    if segments[0] == "_async":
+        return "async-request"
     if not is_resource_type(segments[0]):
         return UNKNOWN
     if len(segments) == 1:
@@ -70,7 +72,7 @@ def _interaction(method: str, segments: list[str]) -> str:
 def _template(segments: list[str]) -> list[str]:
     template: list[str] = []
     for segment in segments:
-        if is_resource_type(segment) or segment in ("metadata", "_history", "_search", "*"):
+        if is_resource_type(segment) or segment in ("metadata", "_history", "_search", "_async", "*"):
             template.append(segment)
         elif segment.startswith("$"):
             template.append(segment if is_operation(segment[1:]) else "${operation}")

@@ -10,6 +10,7 @@ from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.reindex import reindex
 from fhir_server.operations.score import score
+from fhir_server.operations.score_batch import score_batch
 from fhir_server.operations.score_history import score_history
 from fhir_server.operations.validate import validate
 
@@ -19,6 +20,7 @@ OPERATIONS = (
     operation("OperationDefinition-Patient-score-history.json", score_history),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
     operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
+    operation("OperationDefinition-QuestionnaireResponse-score-batch.json", score_batch),
     operation("OperationDefinition-Resource-meta.json", meta, versioned=True),
     operation("OperationDefinition-Resource-meta-add.json", meta_add),
     operation("OperationDefinition-Resource-meta-delete.json", meta_delete),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from fhir_server.storage.async_jobs import AsyncJobs
 from fhir_server.storage.parameters import ParameterDefinition, ParameterSet, Reindexing
 from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
 from fhir_server.storage.rows import IndexRows
@@ -209,6 +210,11 @@ class Store(Protocol):
     @property
     def reindexing(self) -> Reindexing:
         """The jobs that make index rows anew."""
+        ...
+
+    @property
+    def async_jobs(self) -> AsyncJobs:
+        """Long requests that are answered later."""
         ...
 
     async def open(self) -> None: ...

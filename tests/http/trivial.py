@@ -21,16 +21,20 @@ BUNDLE = b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % b",".joi
 
 
 class NoJobs:
-    """A store's Reindexing with nothing to do."""
+    """A store's Reindexing, or its long requests, with nothing to do."""
 
     async def claim(self, _owner: str, _lease_seconds: float) -> None:
         return None
+
+    async def expire(self, _older_than_seconds: float) -> int:
+        return 0
 
 
 class EmptyStore:
     """The parts of a Store that the HTTP edge and the application call."""
 
     reindexing = NoJobs()
+    async_jobs = NoJobs()
 
     def __init__(self) -> None:
         self.closed = False

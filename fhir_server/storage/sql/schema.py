@@ -205,3 +205,33 @@ reindex = Table(
     Column("updated", BigInteger, nullable=False),
     Column("failure", Text, nullable=False),
 )
+
+async_job = Table(
+    "async_job",
+    METADATA,
+    Column("id", Text, primary_key=True, comment="random: part of an address that nobody guesses"),
+    Column("kind", Text, nullable=False, comment="which worker runs it"),
+    Column("principal", Text, nullable=False, comment="who asked"),
+    Column("request", Text, nullable=False, comment="the URL asked for"),
+    Column("plan", LargeBinary, nullable=False, comment="what is to be done, in the worker's own JSON"),
+    Column("place", LargeBinary, nullable=False, comment="where to go on, in the worker's own JSON"),
+    Column("state", Text, nullable=False, comment="storage.async_jobs.STATES"),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False, comment="0 when it is not known"),
+    Column("owner", Text, nullable=False, comment="the process that runs it"),
+    Column("due", BigInteger, nullable=False, comment="when another process may take it, microseconds"),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("failure", Text, nullable=False),
+)
+
+async_output = Table(
+    "async_output",
+    METADATA,
+    Column("job", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="whole lines of the file"),
+    PrimaryKeyConstraint("job", "file", "n"),
+)

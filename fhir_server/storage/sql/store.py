@@ -23,6 +23,7 @@ from fhir_server.storage.parameters import ParameterSet
 from fhir_server.storage.rows import EXTRACTION, IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, include, parameters, purge, reads
+from fhir_server.storage.sql.async_jobs import SqlAsyncJobs
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.explain import ExplainedReads
 from fhir_server.storage.sql.reindexing import SqlReindexing
@@ -46,6 +47,7 @@ class SqlStore:
     def __init__(self) -> None:
         self._secrets: dict[str, bytes] = {}
         self.reindexing = SqlReindexing(self)
+        self.async_jobs = SqlAsyncJobs(self)
 
     async def ready(self) -> None:
         await self.session.fetch("SELECT c.seq FROM clock c", ())
