@@ -21,10 +21,11 @@ from fhir_server.operations.async_worker import Step
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score import score
 from fhir_server.operations.stored import ANY_DEPTH, current
-from fhir_server.search.conditional import conditional_query
+from fhir_server.search.conditional import conditional_criteria
 from fhir_server.storage.async_jobs import AsyncJob, Output
 from fhir_server.storage.query import Query
 from fhir_server.storage.scope import ALL
+from fhir_server.terminology.reader import StoreReader
 
 Json = dict[str, Any]
 
@@ -70,7 +71,7 @@ async def score_batch(call: OperationRequest) -> Response:
         plan = msgspec.structs.replace(plan, members=await _members(call, group))
     else:
         plan = msgspec.structs.replace(plan, criteria=criteria)
-        counting = replace(_query(call.server, plan, Place()), count=0, total=True)
+        counting = replace(await _query(call.server, plan, Place()), count=0, total=True)
         total = (await call.server.store.search(call.scope, counting)).total or 0
     return await accept(call.server, call.request, KIND, msgspec.json.encode(plan), total)
 
@@ -91,18 +92,15 @@ async def _members(call: OperationRequest, group: Json) -> tuple[str, ...]:
     return tuple(members)
 
 
-def _query(server: Server, plan: Plan, place: Place) -> Query:
+async def _query(server: Server, plan: Plan, place: Place) -> Query:
     """A page; criteria are read as strictly as conditions that decide what is written."""
     start = place.block * MEMBERS_AT_ONCE
     members = plan.members[start : start + MEMBERS_AT_ONCE]
     criteria = plan.criteria or [("patient", ",".join(f"Patient/{member}" for member in members))]
-    query = conditional_query(
-        _TYPE,
-        criteria,
-        base_url=plan.base_url,
-        time_zone=server.settings.time_zone,
-        registry=server.registry,
+    read = conditional_criteria(
+        _TYPE, criteria, base_url=plan.base_url, time_zone=server.settings.time_zone, registry=server.registry
     )
+    query = await read.query(StoreReader(server.store, ALL), server.terminology)
     return replace(query, count=BATCH, snapshot=place.snapshot, after=place.after)
 
 
@@ -114,7 +112,7 @@ class ScoreBatch:
         place = msgspec.json.decode(job.place, type=Place) if job.place else Place()
         if place.block >= plan.blocks():
             return None
-        page = await server.store.search(ALL, _query(server, plan, place))
+        page = await server.store.search(ALL, await _query(server, plan, place))
         lines = [line for version in page.matches for line in await _lines(server, plan, version.logical_id)]
         if page.next_after is not None:
             following = Place(page.snapshot, place.block, page.next_after)
