@@ -55,7 +55,7 @@ RAID = Golden(
                    allow_unverified=True)
             for item in SEVEN
         ),
-        vector("one missing, from memory", without(ARTHRITIS, "sleep"), refused=["sleep"]),
+        vector("one missing, weights and rule from memory", without(ARTHRITIS, "sleep"), refused=[]),
         vector("two missing", without(ARTHRITIS, "sleep", "pain"), refused=["pain", "sleep"], allow_unverified=True),
         *out_of_range(ARTHRITIS, "fatigue", 11),
     ],
@@ -111,8 +111,8 @@ TIRED = mixed(THIRTEEN, [4, 3, 2, 1, 0, 2, 1, 3, 3, 2, 4, 1, 2])
 
 FACIT_F = Golden(
     "facit-f",
-    "13 items 0 to 4, all but 7 and 8 reversed (4 - answer), sum 0 to 52, higher is less fatigue (authorea 626138). "
-    "Prorated sum x 13 / n from 7 answers on: from memory, applied only where unverified rules are allowed.",
+    "13 items 0 to 4, all but 7 and 8 reversed (4 - answer), sum 0 to 52, higher is less fatigue; sum x 13 / n when "
+    "more than half, 7, are answered (raybaser/FACTscorer, scoreFACIT_Fatigue: An5 and An7 alone not reversed).",
     "tools/golden/impact.py, fractions",
     [
         vector("lowest: most fatigue", worth(0), {"total": 0}, status="final"),
@@ -122,15 +122,17 @@ FACIT_F = Golden(
         vector("all answered 4: 2 x 4", every(THIRTEEN, 4), {"total": 8}),
         *each_moved(every(THIRTEEN, 2), 1, facit),
         *each_level(THIRTEEN, range(5), facit),
-        vector("one missing, from memory", without(TIRED, "q7"), refused=["q7"]),
+        vector("q7 missing, prorated from 12", without(TIRED, "q7"), facit(without(TIRED, "q7")), status="final"),
         *(
-            vector(f"{13 - count} answered", answers, facit(answers), status="preliminary", allow_unverified=True)
+            vector(f"{13 - count} answered", answers, facit(answers), status="final")
             for count in (1, 2, 6)
             for answers in [without(TIRED, *THIRTEEN[:count])]
         ),
         vector("q8 missing, prorated from 12", without(TIRED, "q8"), facit(without(TIRED, "q8")),
-               status="preliminary", allow_unverified=True),
-        vector("6 answered", without(TIRED, *THIRTEEN[:7]), refused=THIRTEEN[:7], allow_unverified=True),
+               status="final"),
+        vector("6 answered", without(TIRED, *THIRTEEN[:7]), refused=THIRTEEN[:7]),
+        vector("6 answered whatever is allowed", without(TIRED, *THIRTEEN[6:]), refused=THIRTEEN[6:],
+               allow_unverified=True),
         *out_of_range(TIRED, "q13", 5),
     ],
 )  # fmt: skip

@@ -52,7 +52,7 @@ PHQ_9 = Golden(
                alerts={"item9": 2}),
         vector("missing is not allowed even where unverified rules are", every(NINE[1:], 0), refused=["q1"],
                allow_unverified=True),
-        *out_of_range(every(NINE, 1), "q5", 4),
+        *out_of_range(every(NINE, 0), "q5", 4),
     ],
 )  # fmt: skip
 
