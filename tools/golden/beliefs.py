@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tools.golden.coverage import each_level, mixed, out_of_range, published, without
+from tools.golden.coverage import adding_up, each_level, mixed, out_of_range, published, without
 from tools.golden.vectors import Expected, Golden, each_moved, every, numbered, vector
 
 TEN, TWO, THIRTEEN, SEVENTEEN, ELEVEN = (numbered("q", count) for count in (10, 2, 13, 17, 11))
@@ -20,7 +20,8 @@ CONFIDENT = mixed(TEN, [0, 1, 2, 3, 4, 5, 6, 5, 4, 3])
 
 PSEQ = Golden(
     "pseq",
-    "Sum of 10 items 0 to 6, 0 to 60, higher is better; no rule for missing answers was found: all are needed.",
+    "Sum of 10 items 0 to 6, 0 to 60, higher is better; no rule for missing answers was found: all are needed. "
+    "Bands below 20, 20-30, 31-40, above 40.",
     "tools/golden/beliefs.py, added up",
     [
         vector("lowest: 10 x 0", every(TEN, 0), {"total": 0}, status="final"),
@@ -28,10 +29,17 @@ PSEQ = Golden(
         vector("mixed", CONFIDENT, {"total": 33}, status="final"),
         *each_moved(every(TEN, 3), 1, total),
         *each_level(TEN, range(7), total),
+        *(
+            vector(f"{whole}, {band}", adding_up(TEN, whole, 6), {"total": whole}, bands={"total": band},
+                   allow_unverified=True)
+            for whole, band in (
+                (19, "severe"), (20, "moderate"), (30, "moderate"), (31, "mild"), (40, "mild"), (41, "minimal"),
+            )
+        ),
         vector("one missing whatever is allowed", without(CONFIDENT, "q5"), refused=["q5"], allow_unverified=True),
         *out_of_range(CONFIDENT, "q10", 7),
     ],
-)
+)  # fmt: skip
 
 PSEQ_2 = Golden(
     "pseq-2",

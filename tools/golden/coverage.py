@@ -36,6 +36,11 @@ def without(answers: dict[str, Any], *items: str) -> dict[str, Any]:
     return {item: answer for item, answer in answers.items() if item not in items}
 
 
+def adding_up(items: Sequence[str], total: int, highest: int) -> dict[str, int]:
+    """Answers from 0 to `highest` that add up to `total`, the first items highest."""
+    return {item: min(highest, max(0, total - highest * place)) for place, item in enumerate(items)}
+
+
 def mixed(items: Iterable[str], answers: Iterable[Any]) -> dict[str, Any]:
     """One answer for each item."""
     return dict(zip(items, answers, strict=True))

@@ -59,7 +59,7 @@ FFT = Golden(
     "fft",
     "An experience question, never a score of a patient; the shares are counted over a service (cuh.nhs.uk).",
     "typed",
-    [vector("no score", {"q1": 1}, {})],
+    [vector("no score", {"q1": 1}, refused=[])],
 )
 
 GOLDEN = [COLLABORATE, SURE, FFT]

@@ -70,7 +70,7 @@ PSAID_12 = Golden(
     "psaid-12",
     "(3 pain + 2 (fatigue + skin + work + function + discomfort + sleep) + coping + anxiety + embarrassment + social + "
     "depression) / 20; one missing takes the mean of the other eleven, two are too many; 0 to 10, higher is worse "
-    "(Gossec 2014, table 4).",
+    "(Gossec 2014, table 4). Below 4 acceptable (fragla/rheumtools).",
     "tools/golden/impact.py, fractions",
     [
         vector("lowest: 12 x 0", every(TWELVE, 0), {"psaid12": 0}, status="final"),
@@ -79,6 +79,9 @@ PSAID_12 = Golden(
                source="fragla/rheumtools test-psaid.R: 7.3"),
         vector("mixed: 93 / 20", RHEUMTOOLS_2, psaid(RHEUMTOOLS_2), status="final",
                source="fragla/rheumtools test-psaid.R: 4.7 at one decimal"),
+        vector("79 / 20, acceptable", {**every(TWELVE, 4), "social": 3}, {"psaid12": Fraction(79, 20)},
+               bands={"psaid12": "acceptable"}),
+        vector("80 / 20, not acceptable", every(TWELVE, 4), {"psaid12": 4}, bands={"psaid12": "not-acceptable"}),
         *each_moved(every(TWELVE, 5), 1, psaid),
         *(
             vector(f"{item} missing", without(RHEUMTOOLS, item), psaid(without(RHEUMTOOLS, item)), status="final")

@@ -95,7 +95,7 @@ DAS28_ESR = Golden(
             )
         ),
         vector("ESR below 1 lowers the score", esr(4, 1, 0.5, 30), das28_esr(esr(4, 1, 0.5, 30))),
-        vector("ESR 0", esr(4, 1, 0, 30), {"das28_esr": None, "activity": None}),
+        vector("ESR 0: no score", esr(4, 1, 0, 30), refused=[]),
         *(vector(f"{item} missing", without(RATE, item), refused=[item]) for item in RATE),
         vector("ESR without unit", but(RATE, {"esr_mm_h": quantity(20)}), refused=["esr_mm_h"]),
         vector("ESR in mg/L", but(RATE, {"esr_mm_h": quantity(20, "mg/L")}), refused=["esr_mm_h"]),

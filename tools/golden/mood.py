@@ -60,7 +60,7 @@ PHQ_9 = Golden(
 def pair(instrument: str, what: str) -> Golden:
     return Golden(
         instrument,
-        f"Sum of 2 items 0 to 3, 0 to 6, higher is worse ({what}); both are needed.",
+        f"Sum of 2 items 0 to 3, 0 to 6, higher is worse ({what}); both are needed. From 3 positive.",
         "tools/golden/mood.py, added up",
         [
             vector("lowest: 2 x 0", every(TWO, 0), {"total": 0}, status="final"),
@@ -68,10 +68,15 @@ def pair(instrument: str, what: str) -> Golden:
             vector("mixed", mixed(TWO, [1, 2]), {"total": 3}, status="final"),
             vector("mixed, the other way", mixed(TWO, [2, 0]), {"total": 2}),
             *each_level(TWO, range(4), total),
+            *(
+                vector(f"{sum(given)}, {band}", mixed(TWO, given), {"total": sum(given)}, bands={"total": band},
+                       allow_unverified=True)
+                for given, band in (([2, 0], "negative"), ([0, 3], "positive"))
+            ),
             vector("one missing whatever is allowed", {"q2": 3}, refused=["q1"], allow_unverified=True),
             *out_of_range(mixed(TWO, [1, 2]), "q2", 4),
         ],
-    )
+    )  # fmt: skip
 
 
 def phq_4(answers: dict[str, Any]) -> Expected:

@@ -45,14 +45,20 @@ PSFS = Golden(
 
 NPRS = Golden(
     "nprs",
-    "The rating itself, a whole number 0 to 10, higher is worse (abstract of Farrar 2001).",
+    "The rating itself, a whole number 0 to 10, higher is worse (abstract of Farrar 2001). Bands 0, 1-3, 4-6, 7-10.",
     "typed",
     [
         *(vector(f"rated {n}", {"q1": n}, {"score": n}, status="final") for n in range(11)),
+        *(
+            vector(f"rated {n}, {band}", {"q1": n}, {"score": n}, bands={"score": band}, allow_unverified=True)
+            for n, band in (
+                (0, "none"), (1, "mild"), (3, "mild"), (4, "moderate"), (6, "moderate"), (7, "severe"), (10, "severe"),
+            )
+        ),
         vector("not rated", {}, refused=["q1"], allow_unverified=True),
         *out_of_range({}, "q1", 11, -1),
     ],
-)
+)  # fmt: skip
 
 
 def pdi(answers: dict[str, Any]) -> Expected:

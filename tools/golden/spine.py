@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from tools.golden.coverage import each_level, mixed, out_of_range, published, without
-from tools.golden.vectors import Expected, Golden, but, each_moved, every, numbered, vector
+from tools.golden.coverage import adding_up, each_level, mixed, out_of_range, published, without
+from tools.golden.vectors import Expected, Golden, Vector, but, each_moved, every, numbered, vector
 
 SECTIONS = numbered("s", 10)
 STATEMENTS = numbered("q", 24)
@@ -25,6 +25,16 @@ def total(answers: dict[str, Any]) -> Expected:
     return {"total": sum(answers.values())}
 
 
+def in_band(whole: int, band: str) -> Vector:
+    answers = adding_up(SECTIONS, whole, 5)
+    return vector(f"{whole} of 50, {band}", answers, percent(answers), bands={"percent": band}, allow_unverified=True)
+
+
+ODI_EDGES = ((0, "minimal"), (10, "minimal"), (11, "moderate"), (20, "moderate"), (21, "severe"), (30, "severe"),
+             (31, "crippling"), (40, "crippling"), (41, "bed-bound"), (50, "bed-bound"))  # fmt: skip
+NDI_EDGES = ((4, "none"), (5, "mild"), (14, "mild"), (15, "moderate"), (24, "moderate"), (25, "severe"),
+             (34, "severe"), (35, "complete"))  # fmt: skip
+
 LOW, HIGH, LEVELS = every(SECTIONS, 0), every(SECTIONS, 5), mixed(SECTIONS, [0, 1, 2, 3, 4, 5, 4, 3, 2, 1])
 NECK = mixed(SECTIONS, [3, 2, 3, 0, 0, 2, 5, 2, 2, 2])
 published(percent(NECK)["percent"], "42")
@@ -32,7 +42,7 @@ published(percent(NECK)["percent"], "42")
 ODI = Golden(
     "odi",
     "Sum / (5 x sections answered) x 100, at most one section of ten missing (awell-score c37843e: nine answers "
-    "needed; the sex-life section may be left out, denominator 45).",
+    "needed; the sex-life section may be left out, denominator 45). Bands 0-20, 21-40, 41-60, 61-80, 81-100.",
     "tools/golden/spine.py, fractions",
     [
         vector("lowest: 10 x 0", LOW, percent(LOW), status="final"),
@@ -43,6 +53,7 @@ ODI = Golden(
         *each_moved(LEVELS, 1, percent, [item for item in SECTIONS if item != "s6"]),
         *each_moved(LEVELS, -1, percent, ["s6"]),
         *each_level(SECTIONS, range(6), percent),
+        *(in_band(*edge) for edge in ODI_EDGES),
         vector("s8 missing: 22 / 45", without(LEVELS, "s8"), percent(without(LEVELS, "s8")), status="final"),
         vector(
             "s8 not applicable counts as missing: 22 / 45",
@@ -73,7 +84,8 @@ ODI = Golden(
 NDI = Golden(
     "ndi",
     "Sum / (5 x sections answered) x 100, at most one section of ten missing (awell-score c37843e: nine answers "
-    "needed; two missing are allowed by others, the stricter rule is taken).",
+    "needed; two missing are allowed by others, the stricter rule is taken). Bands of the sum: 0-4, 5-14, 15-24, "
+    "25-34, 35 and more.",
     "tools/golden/spine.py, fractions",
     [
         vector("lowest: 10 x 0", LOW, percent(LOW), status="final"),
@@ -82,6 +94,7 @@ NDI = Golden(
         *each_moved(LEVELS, 1, percent, [item for item in SECTIONS if item != "s6"]),
         *each_moved(LEVELS, -1, percent, ["s6"]),
         *each_level(SECTIONS, range(6), percent),
+        *(in_band(*edge) for edge in NDI_EDGES),
         vector("s8 missing: 22 / 45", without(LEVELS, "s8"), percent(without(LEVELS, "s8")), status="final"),
         vector("s1 missing, the rest 5: still 100", without(HIGH, "s1"), percent(without(HIGH, "s1"))),
         vector("two missing", without(LEVELS, "s3", "s8"), refused=["s3", "s8"]),

@@ -30,7 +30,7 @@ STIFF = mixed(SIX, [2, 10, 7, 1, 9, 3])
 BASDAI = Golden(
     "basdai",
     "(Q1 + Q2 + Q3 + Q4 + (Q5 + Q6) / 2) / 5, ratings 0 to 10, higher is worse (awell-score c37843e, CamCOPS 56a303e, "
-    "rheumtools e5d3fc3). No rule for missing answers was found: all are needed.",
+    "rheumtools e5d3fc3). From 4 active. No rule for missing answers was found: all are needed.",
     "tools/golden/spondylitis.py, fractions",
     [
         vector("lowest: 6 x 0", every(SIX, 0), {"score": 0}, status="final"),
@@ -40,6 +40,9 @@ BASDAI = Golden(
                    source=f"{where}, unit test")
             for given, figure, where in EXAMPLES
         ),
+        vector("3.9, not active", {**every(SIX, 4), "q5": 3}, {"score": Fraction(39, 10)},
+               bands={"score": "not-active"}, allow_unverified=True),
+        vector("4, active", every(SIX, 4), {"score": 4}, bands={"score": "active"}, allow_unverified=True),
         *each_moved(every(SIX, 5), 1, basdai),
         *(vector(f"{item} missing", without(STIFF, item), refused=[item]) for item in SIX),
         vector("q6 missing whatever is allowed", without(STIFF, "q6"), refused=["q6"], allow_unverified=True),
