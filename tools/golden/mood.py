@@ -210,6 +210,8 @@ HADS = Golden(
                status="preliminary", allow_unverified=True),
         vector("two anxiety items missing", without(CASE, "q5", "q7"), {"anxiety": None, "depression": 7},
                allow_unverified=True),
+        vector("two depression items missing", without(CASE, "q2", "q8"), {"anxiety": 11, "depression": None},
+               allow_unverified=True),
         vector("one missing on each side, rule from memory", without(CASE, "q13", "q14"), refused=["q13", "q14"]),
         *out_of_range(CASE, "q14", 4),
     ],

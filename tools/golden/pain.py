@@ -38,6 +38,7 @@ PSFS = Golden(
         vector("four rated: 20 / 4", without(ABLE, "activity5"), psfs(without(ABLE, "activity5")), status="final"),
         vector("three rated: 10 / 3", mixed(ACTIVITIES[:3], [3, 7, 0]), {"mean": Fraction(10, 3)}, status="final"),
         vector("three rated, two left out before", mixed(ACTIVITIES[2:], [1, 2, 2]), {"mean": Fraction(5, 3)}),
+        vector("two rated", mixed(ACTIVITIES[:2], [3, 7]), refused=ACTIVITIES[2:]),
         vector("none rated", {}, refused=ACTIVITIES),
         *out_of_range(ABLE, "activity2", 11, -1),
     ],
