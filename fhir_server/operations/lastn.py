@@ -29,6 +29,8 @@ from fhir_server.terminology.reader import StoreReader
 
 PAGE = 500
 """Matches read at once: some milliseconds of the event loop."""
+TIES = 5
+"""Matches read beyond max where there is one code: enough to see that those of the same time have ended."""
 MOST_MATCHES = 20_000
 """Most matches that are walked: a patient's record of many years has fewer of one category."""
 
@@ -40,8 +42,11 @@ _CODES = ("code", "combo-code", "component-code")
 async def lastn(call: OperationRequest) -> Response:
     """Raises InvalidSearch (400) for what cannot be asked, TooCostly (422) for too many matches."""
     wanted = _wanted(call)
-    latest = LatestByCode(call.one("max") or 1, call.server.settings.time_zone)
-    await _walk(call, await _query(call, wanted), latest, of_one_code=any(map(_is_one_code, _criteria(wanted))))
+    most_of_each = call.one("max") or 1
+    latest = LatestByCode(most_of_each, call.server.settings.time_zone)
+    of_one_code = any(map(_is_one_code, _criteria(wanted)))
+    query = await _query(call, wanted, min(PAGE, most_of_each + TIES) if of_one_code else PAGE)
+    await _walk(call, query, latest, of_one_code=of_one_code)
     most = tuple(("max", str(value)) for value in call.many("max"))
     page_links = links(call.request, "Observation/$lastn", (*wanted.used, *most), None)
     return Response(200, await searchset(call.server, call.request, _each(latest.versions()), page_links, total=True))
@@ -65,12 +70,14 @@ async def _walk(call: OperationRequest, query: Query, latest: LatestByCode, *, o
         query = replace(query, snapshot=page.snapshot, after=page.next_after)
 
 
-async def _query(call: OperationRequest, wanted: SearchRequest) -> Query:
+async def _query(call: OperationRequest, wanted: SearchRequest, count: int) -> Query:
     server, base_url = call.server, call.request.base_url
     reader = StoreReader(server.store, call.scope)
     knowledge = await gather(wanted, reader, server.terminology, base_url=base_url, registry=server.registry)
+    if knowledge.warnings:
+        raise InvalidSearch(f"$lastn cannot rest on a part of the codes. {' '.join(knowledge.warnings)}")
     return compile_query(
-        replace(wanted, count=PAGE),
+        replace(wanted, count=count),
         base_url=base_url,
         time_zone=server.settings.time_zone,
         max_count=PAGE,
