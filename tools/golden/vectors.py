@@ -111,6 +111,11 @@ def numbered(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(1, count + 1)]
 
 
+def typed_row(text: str) -> list[str]:
+    """The cells of a published table, typed in with spaces between them."""
+    return text.split()
+
+
 def every(items: Iterable[str], answer: Any) -> dict[str, Any]:
     """The same answer to each item."""
     return dict.fromkeys(items, answer)
