@@ -16,7 +16,6 @@ from typing import Any
 
 from fhir_server import content_files
 from fhir_server.demo import FIRST_PATIENT, demo_resources
-from fhir_server.instruments import catalogue
 from fhir_server.interactions.current_registry import with_current_registry
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.exchange import Server
@@ -40,11 +39,7 @@ class ContentLoad:
 
 
 async def load_content(server: Server) -> ContentLoad:
-    """Store the shipped content that is missing or out of date, in one transaction.
-
-    Raises DefinitionError when an instrument cannot be scored: better at start than at a patient's score.
-    """
-    catalogue.shipped(server.settings.canonical_base)
+    """Store the shipped content that is missing or out of date, in one transaction."""
     shipped = shipped_resources(server.settings.canonical_base)
     states = [await _state_of(server, resource) for resource in shipped]
     pending = [resource for resource, state in zip(shipped, states, strict=True) if state in ("missing", "outdated")]

@@ -142,7 +142,7 @@ class _Maker:
     def __init__(self, content: list[Json], canonical_base: str, zone: ZoneInfo) -> None:
         self._base = canonical_base
         self._zone = zone
-        self._instruments = {instrument.id: instrument for instrument in shipped(canonical_base).instruments}
+        self._instruments = shipped(canonical_base)
         by_id = {(resource["resourceType"], resource["id"]): resource for resource in content}
         self._plan = by_id["PlanDefinition", PATHWAY]
         self._pathway: Pathway = read_pathway(self._plan, canonical_base)
@@ -161,7 +161,7 @@ class _Maker:
         for answer in person.answers:
             response = self._response(key, person, answer, applied)
             yield response
-            yield from self._scores(response, self._instruments[answer.instrument])
+            yield from self._scores(response, self._instruments.instrument(answer.instrument))
             if answer.step:
                 _complete(tasks[answer.step], response)
         for step in applied.steps:
@@ -222,7 +222,7 @@ class _Maker:
         )
 
     def _response(self, key: str, person: _Person, answer: _Answer, applied: AppliedPlan) -> Json:
-        instrument = self._instruments[answer.instrument]
+        instrument = self._instruments.instrument(answer.instrument)
         when = person.received + timedelta(answer.day)
         patient = {"reference": f"Patient/{key}"}
         return {

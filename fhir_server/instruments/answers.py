@@ -7,41 +7,27 @@ display or position.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from fhir_server.errors import Issue
-from fhir_server.instruments.definition import TOP, AnswerKey, Exact, Instrument, Item, Place
-
-_DIGITS = 18
-"""R4 datatypes.html#decimal: implementations need not keep more."""
+from fhir_server.instruments.definition import TOP, Instrument, Item, Place, Reading
+from fhir_server.instruments.values import UnreadableError, read_value
 
 
 @dataclass(slots=True)
 class Answers:
-    """`readings` may hold several scores for an item answered more than once: those are also issues."""
+    """`readings` may hold several for an item answered more than once: those are also issues."""
 
-    readings: dict[str, list[Exact]] = field(default_factory=dict)
-    """By linkId; an item whose answer cannot be read is there without a score, one not answered is not there."""
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
+    """By linkId; an item whose answer cannot be read is there with none, one not answered is not there."""
     issues: list[Issue] = field(default_factory=list)
 
 
 def read_answers(instrument: Instrument, response: dict[str, Any]) -> Answers:
-    """Collect the item scores of `response`; an item that cannot be read becomes an issue, never a zero."""
+    """Collect the readings of `response`; an item that cannot be read becomes an issue, never a zero."""
     reader = _Reader(instrument)
     reader.read_items(response, "QuestionnaireResponse", TOP)
     return reader.answers
-
-
-class _Unreadable(Exception):
-    """An answer that gives no score: issue code, diagnostics and where below the answer."""
-
-    def __init__(self, code: str, diagnostics: str, below: str = ".value") -> None:
-        super().__init__(code, diagnostics, below)
-        self.code = code
-        self.diagnostics = diagnostics
-        self.below = below
 
 
 class _Reader:
@@ -93,7 +79,7 @@ class _Reader:
                 self.read_items(answer, f"{path}.answer[{index}]", Place(str(link_id), in_answer=True))
 
     def _read_answers(self, question: Item, answers: list[dict[str, Any]], path: str) -> None:
-        if not question.options:
+        if not question.type:
             return  # asked, but no part of any score
         answered = 0
         for index, answer in enumerate(answers):
@@ -103,50 +89,9 @@ class _Reader:
             answered += 1
             readings = self.answers.readings.setdefault(question.link_id, [])
             try:
-                readings.append(_read_answer(question, answer, values))
-            except _Unreadable as unreadable:
+                readings.append(read_value(question, answer, values))
+            except UnreadableError as unreadable:
                 self._refuse(unreadable.code, unreadable.diagnostics, f"{path}.answer[{index}]{unreadable.below}")
         if answered > 1:
             text = f"Item {question.link_id} has {answered} answers but takes one."
             self._refuse("duplicate", text, f"{path}.answer")
-
-
-def _read_answer(question: Item, answer: dict[str, Any], values: list[str]) -> Exact:
-    """The item score of `answer`. Raises _Unreadable."""
-    if len(values) > 1:
-        raise _Unreadable("structure", f"An answer of {question.link_id} has more than one value.", "")
-    kind = values[0]
-    value = answer[kind]
-    if question.takes_coding:
-        if kind != "valueCoding":
-            raise _Unreadable("value", f"Item {question.link_id} is answered by valueCoding, not by {kind}.")
-        return _score_of(question, _coding_key(question, value))
-    if kind not in ("valueInteger", "valueDecimal"):
-        raise _Unreadable("value", f"Item {question.link_id} is answered by valueInteger, not by {kind}.")
-    return _score_of(question, _integer_key(question, value))
-
-
-def _coding_key(question: Item, value: Any) -> AnswerKey:
-    if not isinstance(value, dict) or not isinstance(value.get("code"), str):
-        text = f"The answer of {question.link_id} has no code; its display is not read."
-        raise _Unreadable("required", text, ".value.code")
-    system = value.get("system")
-    return "coding", system if isinstance(system, str) else "", value["code"]
-
-
-def _integer_key(question: Item, value: Any) -> AnswerKey:
-    number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal("NaN")
-    # the size is looked at first: an exponent of a million would become a million digits
-    if not number.is_finite() or abs(number.adjusted()) >= _DIGITS or Fraction(number).denominator != 1:
-        raise _Unreadable("value", f"The answer of {question.link_id} is not a whole number.")
-    return "integer", "", str(int(number))
-
-
-def _score_of(question: Item, key: AnswerKey) -> Exact:
-    score = question.options.get(key)
-    if score is None:
-        allowed = ", ".join(code for _, _, code in question.options)
-        system = next(iter(question.options))[1]
-        of_system = f" of {system}" if system else ""
-        raise _Unreadable("code-invalid", f"Item {question.link_id} takes one of {allowed}{of_system}.")
-    return score

@@ -10,13 +10,24 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from fhir_server.instruments.definition import Exact, Instrument
-from fhir_server.instruments.scoring import AlertResult, ScoreResult, Scoring, as_decimal
+from fhir_server.instruments.definition import Instrument
+from fhir_server.instruments.explanation import explanation
+from fhir_server.instruments.rounding import as_decimal
+from fhir_server.instruments.scoring import AlertResult, ScoreResult, Scoring, reason
+from fhir_server.instruments.values import UCUM
 
-UCUM = "http://unitsofmeasure.org"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 _INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _FLAG_CATEGORY = "http://terminology.hl7.org/CodeSystem/flag-category"
+_ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_ABSENT = {
+    "too-few-answers": "unknown",
+    "rule-not-verified": "not-permitted",
+    "subject-unknown": "unknown",
+    "not-in-table": "unsupported",
+    "undefined": "not-a-number",
+}
+"""data-absent-reason by our own, finer code."""
 _FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
 
 _CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
@@ -94,23 +105,57 @@ def _score_observation(instrument: Instrument, result: ScoreResult, response: di
     score = result.score
     observation = _base(instrument, f"{instrument.id}.{score.name}", score.title, result.status, response)
     observation["code"]["coding"].extend(dict(coding) for coding in score.codings)
-    observation["valueQuantity"] = {"value": result.value, "unit": "score", "system": UCUM, "code": score.unit}
+    observation |= _value(instrument, result)
     if result.band:
-        coding = {
-            "system": f"{instrument.canonical_base}/CodeSystem/msk-score-band",
-            "code": f"{instrument.id}.{result.band.code}",
-            "display": result.band.display,
-        }
-        observation["interpretation"] = [{"coding": [coding]}]
-    observation["note"] = [{"text": text} for text in _explanation(instrument, result)]
-    observation["referenceRange"] = [
-        {
-            "low": {"value": as_decimal(score.low), "system": UCUM, "code": score.unit},
-            "high": {"value": as_decimal(score.high), "system": UCUM, "code": score.unit},
-            "type": {"text": "possible range"},
-        }
-    ]
+        observation["interpretation"] = [
+            {"coding": [_band_coding(instrument, result.band.code, result.band.display)], "text": result.band.code}
+        ]
+    observation["note"] = [{"text": text} for text in explanation(instrument, result)]
+    bounds = {name: value for name, value in (("low", score.low), ("high", score.high)) if value is not None}
+    if bounds:
+        observation["referenceRange"] = [
+            {
+                **{name: {"value": as_decimal(value), **_unit(score.unit)} for name, value in bounds.items()},
+                "type": {"text": "possible range"},
+            }
+        ]
     return observation
+
+
+def _value(instrument: Instrument, result: ScoreResult) -> dict[str, Any]:
+    """valueQuantity of a number, valueCodeableConcept of a stratum or profile, else dataAbsentReason."""
+    if result.absence:
+        return {
+            "dataAbsentReason": {
+                "coding": [
+                    {"system": _ABSENT_REASON, "code": _ABSENT[result.absence.code]},
+                    {
+                        "system": f"{instrument.canonical_base}/CodeSystem/msk-score-absent-reason",
+                        "code": result.absence.code,
+                    },
+                ],
+                "text": reason(result.absence),
+            }
+        }
+    if result.code is None:
+        return {"valueQuantity": {"value": result.value, **_unit(result.score.unit)}}
+    concept: dict[str, Any] = {"text": result.code}
+    if result.code in result.score.strata:
+        coding = _band_coding(instrument, result.code, result.score.strata[result.code])
+        concept = {"coding": [coding], **concept}
+    return {"valueCodeableConcept": concept}
+
+
+def _unit(code: str) -> dict[str, str]:
+    return {"unit": code.strip("{}"), "system": UCUM, "code": code}
+
+
+def _band_coding(instrument: Instrument, code: str, display: str) -> dict[str, str]:
+    return {
+        "system": f"{instrument.canonical_base}/CodeSystem/msk-score-band",
+        "code": f"{instrument.id}.{code}",
+        "display": display,
+    }
 
 
 def _alert_observation(instrument: Instrument, raised: AlertResult, response: dict[str, Any]) -> dict[str, Any]:
@@ -166,30 +211,3 @@ def _method(instrument: Instrument) -> dict[str, Any]:
         "coding": [{"system": f"{instrument.canonical_base}/CodeSystem/msk-scoring-algorithm", "code": code}],
         "text": f"{instrument.algorithm} {instrument.algorithm_version} sha256:{instrument.checksum}",
     }
-
-
-def _explanation(instrument: Instrument, result: ScoreResult) -> list[str]:
-    """How the value came about and how far it can be trusted, one sentence group per note."""
-    score = result.score
-    better = "higher is better" if instrument.metadata["direction"] == "higher-better" else "higher is worse"
-    used = ", ".join(f"{link_id} = {_plain(value)}" for link_id, value in result.answered.items())
-    scaled = f" x {_plain(score.multiply)} + {_plain(score.add)}" if score.multiply != 1 or score.add else ""
-    notes = [
-        f"{score.title}: {result.display} of {_plain(score.low)} to {_plain(score.high)}, {better}.",
-        f"{score.aggregate.capitalize()} of the items{scaled}: {used}.",
-        f"Evidence of the rule: {score.evidence}. {instrument.metadata['evidence_note']}",
-    ]
-    if result.imputed and score.missing:
-        notes.append(
-            f"Without answer: {', '.join(result.imputed)}; taken as {result.imputed_value}, the mean of the answered "
-            f"items. Evidence: {score.missing.evidence}. {score.missing.source}"
-        )
-    if result.band and score.bands:
-        notes.append(f"Band {result.band.display}. Evidence: {score.bands.evidence}. {score.bands.source}")
-    if instrument.experimental:
-        notes.append("Answered on neutral labels, not on the published wording: not a validated measurement.")
-    return notes
-
-
-def _plain(value: Exact) -> str:
-    return f"{as_decimal(value)}"

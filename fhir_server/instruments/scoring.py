@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
 from fhir_server.errors import Issue
 from fhir_server.instruments.acceptance import refusals
 from fhir_server.instruments.answers import Answers, read_answers
-from fhir_server.instruments.definition import Alert, Band, Exact, Instrument, Score
+from fhir_server.instruments.definition import (
+    NOT_APPLICABLE,
+    Absence,
+    Alert,
+    Band,
+    Exact,
+    Instrument,
+    Reading,
+    Score,
+    Subject,
+)
+from fhir_server.instruments.evaluation import NOBODY, Outcome, evaluate
+from fhir_server.instruments.rounding import as_decimal, round_half_up
 
-EXACT_DECIMALS = 6
-"""Places kept of a value that no decimal can hold (33.818181...); integers and halves stay as they are."""
+Status = Literal["final", "preliminary", "amended"]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """One score with how it came about."""
+    """One score with how it came about. Of `value`, `code` and `absence` just one is there."""
 
     score: Score
-    value: Decimal
+    value: Decimal | None
     """Unrounded, but for EXACT_DECIMALS."""
-    display: Decimal
+    display: Decimal | None
     """Rounded half up to the score's decimals."""
-    answered: dict[str, Exact]
+    code: str | None
+    """A stratum or profile."""
+    absence: Absence | None
+    readings: dict[str, Reading]
+    """As answered, by linkId: of the score's own items."""
     imputed: tuple[str, ...]
     imputed_value: Decimal | None
     band: Band | None
-    status: Literal["final", "preliminary", "amended"]
+    status: Status
+
+    @property
+    def answered(self) -> dict[str, Exact]:
+        """The readings that are numbers."""
+        return {link_id: value for link_id, value in self.readings.items() if value is not NOT_APPLICABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +68,7 @@ class Scoring:
 
     instrument: Instrument
     results: tuple[ScoreResult, ...]
+    """One for each score of the instrument, some perhaps absent; none when the response is refused."""
     alerts: tuple[AlertResult, ...]
     """Answers above the limit."""
     quiet: tuple[AlertResult, ...]
@@ -59,25 +80,32 @@ class Scoring:
 
 
 def score_response(
-    instrument: Instrument, response: dict[str, Any], *, now: datetime, allow_unverified: bool = False
+    instrument: Instrument,
+    response: dict[str, Any],
+    *,
+    now: datetime,
+    allow_unverified: bool = False,
+    subject: Subject = NOBODY,
 ) -> Scoring:
-    """Score `response`, all scores of the instrument or none.
+    """Score `response`. A wrong answer refuses all scores, a missing one those that need it.
 
     `now` (with a zone) tells a response dated in the future. Rules known from memory only are applied when
-    `allow_unverified` says so, and make the result preliminary.
+    `allow_unverified` says so, and make the result preliminary. `subject` is for tables by age and sex.
     """
     answers = read_answers(instrument, response)
     unacceptable = list(refusals(instrument, response, now))
     refused = [*unacceptable, *answers.issues]
-    refused += _missing(instrument, answers, allow_unverified)
-    alerts = tuple(_alerts(instrument, answers, response, above=True))
-    quiet = () if answers.issues else tuple(_alerts(instrument, answers, response, above=False))
     results: tuple[ScoreResult, ...] = ()
     if not refused:
         readings = {link_id: values[0] for link_id, values in answers.readings.items()}
-        results = tuple(
-            _result(score, readings, str(response["status"]), allow_unverified) for score in instrument.scores
+        results = score_readings(
+            instrument, readings, str(response["status"]), allow_unverified=allow_unverified, subject=subject
         )
+        if all(result.absence for result in results):
+            refused = list(_nothing_scored(instrument, results))
+            results = ()
+    alerts = tuple(_alerts(instrument, answers, response, above=True))
+    quiet = () if answers.issues else tuple(_alerts(instrument, answers, response, above=False))
     return Scoring(
         instrument=instrument,
         results=results,
@@ -89,44 +117,76 @@ def score_response(
     )
 
 
-def as_decimal(value: Exact) -> Decimal:
-    """`value` exactly where a decimal of EXACT_DECIMALS places can hold it, else rounded half up to them."""
-    if isinstance(value, int):
-        return Decimal(value)
-    return round_half_up(value, EXACT_DECIMALS).normalize() + Decimal(0)
+def score_readings(
+    instrument: Instrument,
+    readings: dict[str, Reading],
+    response_status: str,
+    *,
+    allow_unverified: bool = False,
+    subject: Subject = NOBODY,
+) -> tuple[ScoreResult, ...]:
+    """The results for answers that were read without complaint."""
+    outcomes = evaluate(instrument, readings, subject, allow_unverified=allow_unverified)
+    return tuple(
+        _result(score, outcome, readings, response_status, allow_unverified)
+        for score, outcome in zip(instrument.scores, outcomes, strict=True)
+    )
 
 
-def round_half_up(value: Exact, decimals: int) -> Decimal:
-    """Round to `decimals` places, halves away from zero: never banker's rounding."""
-    shifted = abs(value) * 10**decimals
-    whole = (2 * shifted.numerator + shifted.denominator) // (2 * shifted.denominator)
-    rounded = Decimal(whole).scaleb(-decimals)
-    return (-rounded if value < 0 else rounded).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+def _result(
+    score: Score, outcome: Outcome, readings: dict[str, Reading], response_status: str, allow_unverified: bool
+) -> ScoreResult:
+    value = outcome.value
+    number = value if isinstance(value, int | Fraction) else None
+    bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
+    band = bands.of(number) if bands and number is not None else None
+    used = {score.evidence, *({bands.evidence} if bands else ())}
+    if outcome.imputed and score.missing:
+        used.add(score.missing.evidence)
+    return ScoreResult(
+        score=score,
+        value=None if number is None else as_decimal(number),
+        display=None if number is None else round_half_up(number, score.decimals),
+        code=value if isinstance(value, str) else None,
+        absence=value if isinstance(value, Absence) else None,
+        readings={link_id: readings[link_id] for link_id in score.items if link_id in readings},
+        imputed=outcome.imputed,
+        imputed_value=None if outcome.imputed_value is None else as_decimal(outcome.imputed_value),
+        band=band,
+        status=status_of(response_status, unverified="memory" in used),
+    )
 
 
-def _missing(instrument: Instrument, answers: Answers, allow_unverified: bool) -> Iterator[Issue]:
-    """Items without an answer beyond what the missing rule of their score allows, each named once."""
-    reported: set[str] = set()
-    for score in instrument.scores:
-        missing = [link_id for link_id in score.items if link_id not in answers.readings]
-        rule = score.missing
-        usable = rule is not None and (rule.evidence != "memory" or allow_unverified)
-        if not missing or (usable and rule is not None and len(missing) <= rule.at_most):
-            continue
-        if rule is None:
-            why = "every item must be answered"
-        elif len(missing) > rule.at_most:
-            why = f"at most {rule.at_most} may be missing and {len(missing)} are"
-        else:
-            why = "the rule for missing answers is known from memory only and not applied (FHIR_SCORE_UNVERIFIED)"
-        for link_id in missing:
-            if link_id not in reported:
-                reported.add(link_id)
-                yield Issue(
-                    "required",
-                    f"Item {link_id} has no answer: {why}.",
-                    f"QuestionnaireResponse.descendants().where(linkId='{link_id}')",
-                )
+def status_of(response_status: str, *, unverified: bool) -> Status:
+    """Of a score: R4 observation-status."""
+    if unverified or response_status == "in-progress":
+        return "preliminary"
+    return "amended" if response_status == "amended" else "final"
+
+
+def _nothing_scored(instrument: Instrument, results: tuple[ScoreResult, ...]) -> Iterator[Issue]:
+    """Why no score could be computed, each item without an answer named once."""
+    if not results:
+        yield Issue(
+            "not-supported",
+            f"{instrument.metadata['name']} has no scores: its answers are counted over many responses.",
+            "QuestionnaireResponse.questionnaire",
+        )
+    named: set[str] = set()
+    for result in results:
+        absence = result.absence
+        assert absence is not None
+        if not absence.items:
+            yield Issue("business-rule", f"{result.score.title}: {absence.text}", "QuestionnaireResponse.questionnaire")
+        for link_id in absence.items:
+            if link_id not in named:
+                named.add(link_id)
+                yield Issue("required", f"Item {link_id} has no answer: {absence.text}.", item_expression(link_id))
+
+
+def item_expression(link_id: str) -> str:
+    """FHIRPath of an item by its linkId, wherever it stands."""
+    return f"QuestionnaireResponse.descendants().where(linkId='{link_id}')"
 
 
 def _alerts(
@@ -136,36 +196,14 @@ def _alerts(
     if response.get("status") == "entered-in-error":
         return
     for alert in instrument.alerts:
-        highest = max(answers.readings.get(alert.item, ()), default=None)
+        highest = max(numbers(answers.readings.get(alert.item, ())), default=None)
         if highest is not None and (highest > alert.above) == above:
             yield AlertResult(alert, as_decimal(highest))
 
 
-def _result(score: Score, readings: dict[str, Exact], status: str, allow_unverified: bool) -> ScoreResult:
-    answered = {link_id: readings[link_id] for link_id in score.items if link_id in readings}
-    imputed = tuple(link_id for link_id in score.items if link_id not in answered)
-    mean = Fraction(sum(answered.values())) / len(answered) if imputed else Fraction(0)
-    value = score.value([answered.get(link_id, mean) for link_id in score.items])
-    bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
-    used = {score.evidence, *({bands.evidence} if bands else ())}
-    if imputed and score.missing:
-        used.add(score.missing.evidence)
-    return ScoreResult(
-        score=score,
-        value=as_decimal(value),
-        display=round_half_up(value, score.decimals),
-        answered=answered,
-        imputed=imputed,
-        imputed_value=as_decimal(mean) if imputed else None,
-        band=bands.of(value) if bands else None,
-        status=_status(status, "memory" in used),
-    )
-
-
-def _status(response_status: str, unverified: bool) -> Literal["final", "preliminary", "amended"]:
-    if unverified or response_status == "in-progress":
-        return "preliminary"
-    return "amended" if response_status == "amended" else "final"
+def numbers(readings: Iterable[Reading]) -> Iterator[Exact]:
+    """The readings that are numbers."""
+    return (reading for reading in readings if reading is not NOT_APPLICABLE)
 
 
 def _warnings(
@@ -175,7 +213,7 @@ def _warnings(
         yield Issue(
             "business-rule",
             f"{raised.alert.title}: answered {raised.value}. {raised.alert.advice}",
-            f"QuestionnaireResponse.descendants().where(linkId='{raised.alert.item}')",
+            item_expression(raised.alert.item),
             "warning",
         )
     for alert in instrument.alerts:
@@ -183,7 +221,7 @@ def _warnings(
             yield Issue(
                 "incomplete",
                 f"{alert.title}: no readable answer, so nobody has been warned. Look at the response.",
-                f"QuestionnaireResponse.descendants().where(linkId='{alert.item}')",
+                item_expression(alert.item),
                 "warning",
             )
     if results and instrument.experimental:
@@ -195,11 +233,27 @@ def _warnings(
             "warning",
         )
     for result in results:
-        if result.imputed:
-            yield Issue(
-                "incomplete",
-                f"{result.score.title}: {', '.join(result.imputed)} without answer, taken as the mean of the "
-                f"answered items ({result.imputed_value}).",
-                "QuestionnaireResponse.item",
-                "warning",
-            )
+        yield from _result_warnings(result)
+
+
+def _result_warnings(result: ScoreResult) -> Iterator[Issue]:
+    title = result.score.title
+    if result.absence:
+        yield Issue(
+            "incomplete", f"{title}: no value. {reason(result.absence)}", "QuestionnaireResponse.item", "warning"
+        )
+    if result.imputed:
+        yield Issue(
+            "incomplete",
+            f"{title}: {', '.join(result.imputed)} without answer, taken as the mean of the "
+            f"answered items ({result.imputed_value}).",
+            "QuestionnaireResponse.item",
+            "warning",
+        )
+
+
+def reason(absence: Absence) -> str:
+    """Why there is no value, as a sentence."""
+    if not absence.items:
+        return absence.text
+    return f"Without answer: {', '.join(absence.items)}; {absence.text}."

@@ -14,12 +14,13 @@ from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAl
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.observation import derived_uuid, observations
 from fhir_server.instruments.scoring import Scoring, score_response
+from fhir_server.instruments.subject import stored_patient_id, subject_at
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.model.dates import zone
 from fhir_server.model.json import encode
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score_storage import store_scores
-from fhir_server.operations.stored import current
+from fhir_server.operations.stored import content_of, current
 from fhir_server.validation import validate
 
 Json = dict[str, Any]
@@ -30,7 +31,7 @@ async def score(call: OperationRequest) -> Response:
     if call.one("persist"):
         return await _score_and_store(call)
     response = await _response(call)
-    scoring = _score(call.server, response, call.one("questionnaire"))
+    scoring = _score(call.server, response, await _patient(call, response), questionnaire=call.one("questionnaire"))
     _refuse(scoring.refused, scoring.warnings)
     entries = [
         {"fullUrl": derived_uuid(response, observation), "resource": observation}
@@ -52,6 +53,22 @@ async def _response(call: OperationRequest) -> Json:
     return await current(call, "QuestionnaireResponse", call.logical_id)
 
 
+async def _patient(call: OperationRequest, response: Json) -> Json | None:
+    """The Patient sent as `subject`, or the stored one the response is of."""
+    logical_id = stored_patient_id(response)
+    sent: Json | None = call.one("subject")
+    if sent is not None:
+        validate(sent)
+        if logical_id is not None and sent.get("id", logical_id) != logical_id:
+            text = f"The subject sent is Patient/{sent['id']}, the response is of Patient/{logical_id}."
+            raise BusinessRule(text, expression="QuestionnaireResponse.subject.reference")
+        return sent
+    if logical_id is None:
+        return None
+    version = await call.server.store.read(call.scope, "Patient", logical_id)
+    return content_of(version) if version is not None and version.body is not None else None
+
+
 async def _score_and_store(call: OperationRequest) -> Response:
     if call.request.method != "POST":
         raise MethodNotAllowed("persist stores scores: POST it.", headers={"Allow": "POST"})
@@ -71,7 +88,7 @@ async def _score_and_store(call: OperationRequest) -> Response:
     return _answer(kept.warnings, entries)
 
 
-def _score(server: Server, response: Json, questionnaire: str | None) -> Scoring:
+def _score(server: Server, response: Json, patient: Json | None, *, questionnaire: str | None) -> Scoring:
     settings = server.settings
     named = _with_questionnaire(response, questionnaire)
     canonical = named.get("questionnaire")
@@ -81,6 +98,7 @@ def _score(server: Server, response: Json, questionnaire: str | None) -> Scoring
         named,
         now=datetime.now(zone(settings.time_zone)),
         allow_unverified=settings.score_unverified == "allow",
+        subject=subject_at(patient, named.get("authored")),
     )
 
 
@@ -109,9 +127,6 @@ def _answer(warnings: Sequence[Issue], entries: list[Json]) -> Response:
         for entry in entries
         for note in entry["resource"].get("note", ())
     ]
-    bundle: Json = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-    parameters = [
-        {"name": "return", "resource": bundle},
-        {"name": "outcome", "resource": operation_outcome([*warnings, *explained])},
-    ]
-    return Response(200, encode({"resourceType": "Parameters", "parameter": parameters}))
+    outcome = {"resource": operation_outcome([*warnings, *explained])}
+    bundle: Json = {"resourceType": "Bundle", "type": "collection", "entry": [*entries, outcome]}
+    return Response(200, encode(bundle))

@@ -22,17 +22,17 @@ from fhir_server.instruments.observation import (
     observations,
 )
 from fhir_server.instruments.scoring import Scoring
+from fhir_server.instruments.subject import stored_patient_id, subject_reference
 from fhir_server.interactions.answer import present
 from fhir_server.interactions.draft import prepare
-from fhir_server.model.reference import parse_reference
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import HistoryQuery
 
 Json = dict[str, Any]
-Scorer = Callable[[Json], Scoring]
-"""Raises BusinessRule for a questionnaire without a definition."""
+Scorer = Callable[[Json, Json | None], Scoring]
+"""Scores a response of a patient, who may not be stored. Raises BusinessRule for an unknown questionnaire."""
 
 _TYPE = "QuestionnaireResponse"
 _IN_ERROR = "entered-in-error"
@@ -61,7 +61,7 @@ async def store_scores(call: OperationRequest, scorer: Scorer, transaction: Tran
         text = "A response entered in error is not scored."
         return Kept([Issue("business-rule", text, f"{_TYPE}.status")], work.warnings())
     try:
-        scoring = scorer(response)
+        scoring = scorer(response, await work.patient())
     except BusinessRule as unknown:
         return Kept(unknown.issues, work.warnings())
     deleted = await _deleted_subject(transaction, response)
@@ -72,8 +72,7 @@ async def store_scores(call: OperationRequest, scorer: Scorer, transaction: Tran
 
 async def _deleted_subject(transaction: Transaction, response: Json) -> list[Issue]:
     """A Patient that never was here is accepted, as by a create; one that was deleted gets no new record."""
-    subject = response.get("subject")
-    reference = parse_reference(str(subject.get("reference")) if isinstance(subject, dict) else "")
+    reference = subject_reference(response)
     if not reference.is_local:
         return []
     patient = await transaction.current(reference.resource_type, reference.logical_id)
@@ -116,6 +115,14 @@ class _Work:
                 self._deleted.add(logical_id)
             else:
                 self._earlier[logical_id] = content_of(version)
+
+    async def patient(self) -> Json | None:
+        """The stored Patient of the response."""
+        logical_id = stored_patient_id(self._response)
+        if logical_id is None:
+            return None
+        version = await self._transaction.current("Patient", logical_id)
+        return content_of(version) if version is not None and version.body is not None else None
 
     async def withdraw(self) -> None:
         """R4 observation-status: entered-in-error. All else stays, whoever wrote it."""
@@ -194,9 +201,10 @@ class _Work:
         query = HistoryQuery(_TYPE, self._response["id"], count=_VERSIONS, total=False)
         versions = [content_of(found) for found in (await self._transaction.history(query)).versions if found.body]
         statuses = {version.get("status") for version in versions}
+        patient = await self.patient()
         for version in versions:
             try:
-                scoring = self._scorer(version)
+                scoring = self._scorer(version, patient)
             except BusinessRule:
                 continue
             for observation in [*observations(scoring, version), *lowered(scoring, version)]:
