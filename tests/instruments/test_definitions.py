@@ -73,8 +73,7 @@ def test_what_is_no_whole_number_in_range(tmp_path: Path, answer: dict[str, Any]
 def test_a_scaled_mean_is_exact(tmp_path: Path) -> None:
     """(1 + 11 x 0) / 12 x 25 + 0 = 2.083333..."""
     rules = {
-        "aggregate": "mean",
-        "scale": {"multiply": 25, "add": 0},
+        "rule": {"kind": "mean", "items": [f"q{number}" for number in range(1, 13)], "scale": {"multiply": 25}},
         "range": {"low": 0, "high": 100},
         "decimals": 1,
         "bands": {"evidence": "secondary", "source": "test", "steps": [{"from": 0, "code": "all", "display": "all"}]},
@@ -88,7 +87,11 @@ def test_a_scaled_mean_is_exact(tmp_path: Path) -> None:
 def test_a_reversed_scale(tmp_path: Path) -> None:
     """The old form of the score ran from 12 (best) to 60: 60 - 48 = 12."""
     rules = {
-        "scale": {"multiply": -1, "add": 60},
+        "rule": {
+            "kind": "sum",
+            "items": [f"q{number}" for number in range(1, 13)],
+            "scale": {"multiply": -1, "add": 60},
+        },
         "range": {"low": 12, "high": 60},
         "bands": {"evidence": "secondary", "source": "test", "steps": [{"from": 12, "code": "all", "display": "all"}]},
     }
