@@ -11,6 +11,7 @@ import pytest
 from fhir_server.errors import TooCostly
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
+from fhir_server.storage.scope import ALL
 from fhir_server.storage.sqlite.connection import SqliteSession
 from tests.storage.direct import rows, sqlite_path
 
@@ -76,3 +77,25 @@ async def test_sqlite_stops_at_the_steps(settings: Settings, engine: str, store:
             await session.fetch(ENDLESS[engine], ())
     finally:
         session.close()
+
+
+async def test_what_a_write_reads_stops_at_the_time_too(engine: str, database_url: str) -> None:
+    """A condition is evaluated in the writer, for which all others wait: they are written all the same."""
+    store: Any = await open_store(Settings(database=database_url, content=False, search_seconds=0.2))
+    try:
+
+        async def endless(transaction: Any) -> None:
+            await transaction.connection.fetch(ENDLESS[engine], ())
+
+        async def short(transaction: Any) -> str:
+            await transaction.connection.fetch("SELECT 1", ())
+            return "written"
+
+        started = time.monotonic()
+        works = [store.write(ALL, work) for work in (short, endless, short)]
+        found = await asyncio.gather(*works, return_exceptions=True)
+        assert [type(one) for one in found] == [str, TooCostly, str]
+        assert time.monotonic() - started < 5
+        assert await store.write(ALL, short) == "written"
+    finally:
+        await store.close()

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from fhir_server.errors import Overloaded, StorageFull, TooCostly, too_costly
-from fhir_server.storage.sql.dialect import TOO_LONG, WAITED_TOO_LONG
+from fhir_server.storage.sql.dialect import TAKES_TOO_LONG, TOO_LONG, WAITED_TOO_LONG
 
 CONNECT_SECONDS = 5.0
 STATEMENT_CACHE = 1000
@@ -49,7 +49,7 @@ LIMITS = (asyncpg.StatementTooComplexError, asyncpg.TooManyColumnsError, asyncpg
 def translate(error: BaseException) -> Exception:
     """A driver's error as the caller should see it."""
     if isinstance(error, asyncpg.QueryCanceledError):
-        return TooCostly("This search takes too long: narrow it, for example by patient, code or date.")
+        return TooCostly(TAKES_TOO_LONG)
     if isinstance(error, LIMITS) or "query arguments cannot exceed" in str(error):
         return too_costly(TOO_LONG)
     if isinstance(error, asyncpg.DiskFullError):

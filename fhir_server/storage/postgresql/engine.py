@@ -69,8 +69,10 @@ class PostgresqlEngine:
     errors: tuple[type[BaseException], ...] = ERRORS
     postgresql = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float) -> None:
+        """`seconds`: what a statement that reads may take; everybody waits for it."""
         self._url = url
+        self._seconds = seconds
         self._connection: asyncpg.Connection | None = None
         self._known_tokens: set[int] = set()
         self._inserts: dict[tuple[tuple[str, ...], bool], _Insert] = {}
@@ -130,7 +132,10 @@ class PostgresqlEngine:
     # -- Connection ------------------------------------------------------------------------------------------
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        rows: Sequence[Sequence[Any]] = await self._open.fetch(sql, *parameters)
+        try:
+            rows: Sequence[Sequence[Any]] = await self._open.fetch(sql, *parameters, timeout=self._seconds)
+        except TimeoutError as error:
+            raise asyncpg.QueryCanceledError(str(error)) from error
         return rows
 
     async def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:

@@ -18,7 +18,7 @@ class PostgresqlStore(SqlStore):
     def __init__(self, url: str, *, seconds: float = 10.0, max_pending: int = 1000) -> None:
         super().__init__()
         self._url = url
-        self._engine = PostgresqlEngine(url)
+        self._engine = PostgresqlEngine(url, seconds=seconds)
         self.session: PostgresqlSession = PostgresqlSession(url, seconds=seconds, size=READ_CONNECTIONS)
         self.writer = GroupWriter(self._engine, max_pending)
 

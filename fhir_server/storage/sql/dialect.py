@@ -12,6 +12,7 @@ from fhir_server.model.json import encode
 LONG_LIST = 32
 """Longer lists go to SQLite as one JSON array: a statement of thousands of markers takes seconds to prepare."""
 
+TAKES_TOO_LONG = "This search takes too long: narrow it, for example by patient, code or date."
 WAITED_TOO_LONG = "Too many long searches are running; try again."
 TOO_LONG = "The request makes a statement too long for the database: use fewer parameters, values and sort keys."
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.errors import FhirError, Overloaded, StorageFull, TooCostly, too_costly
-from fhir_server.storage.sql.dialect import TOO_LONG, WAITED_TOO_LONG
+from fhir_server.storage.sql.dialect import TAKES_TOO_LONG, TOO_LONG, WAITED_TOO_LONG
 
 CHECK_EVERY = 4_000
 """Virtual machine steps between two looks at the budget: some 0.2 ms."""
@@ -55,6 +55,8 @@ def translate(error: BaseException) -> Exception:
     text = str(error)
     if any(limit in text for limit in LIMITS):
         return too_costly(TOO_LONG)
+    if "interrupted" in text:
+        return TooCostly(TAKES_TOO_LONG)
     if "full" in text or "disk I/O error" in text:
         return StorageFull("The server's disk is full or failing: nothing was written.")
     if "locked" in text or "busy" in text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from fhir_server.errors import Conflict
 from fhir_server.storage.sql.followers import SUPERSEDE_SQLITE
 from fhir_server.storage.sql.purge import pack
 from fhir_server.storage.sql.transaction import Pending, SqlTransaction
-from fhir_server.storage.sqlite.connection import WRITER_CACHE_KIB, connect, translate
+from fhir_server.storage.sqlite.connection import CHECK_EVERY, WRITER_CACHE_KIB, connect, translate
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that writes."""
@@ -49,8 +50,12 @@ class SqliteEngine:
     errors: tuple[type[BaseException], ...] = (sqlite3.Error,)
     postgresql = False
 
-    def __init__(self, path: Path, *, synchronous: str) -> None:
+    def __init__(self, path: Path, *, synchronous: str, seconds: float) -> None:
+        """`seconds`: what a statement that reads may take; everybody waits for it."""
         self._connection = connect(path, synchronous=synchronous, cache_kib=WRITER_CACHE_KIB)
+        self._seconds = seconds
+        self._deadline = math.inf
+        self._connection.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._known_tokens: set[int] = set()
 
@@ -93,7 +98,11 @@ class SqliteEngine:
     # -- Connection ------------------------------------------------------------------------------------------
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        return self._connection.execute(sql, parameters).fetchall()
+        self._deadline = time.monotonic() + self._seconds
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        finally:
+            self._deadline = math.inf
 
     async def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         return self._connection.execute(sql, parameters).rowcount

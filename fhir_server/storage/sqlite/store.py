@@ -39,7 +39,7 @@ class SqliteStore(SqlStore):
         """Make or migrate the file (the writer), then connect."""
         if self._writing:
             migrate_sqlite(self._path)
-            self._engine = SqliteEngine(self._path, synchronous=self._synchronous)
+            self._engine = SqliteEngine(self._path, synchronous=self._synchronous, seconds=self._seconds)
             self.writer = GroupWriter(self._engine, self._max_pending)
         else:
             require_head(self._path)
