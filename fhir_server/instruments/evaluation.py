@@ -33,6 +33,8 @@ class Outcome:
     value: Exact | str | Absence
     imputed: tuple[str, ...] = ()
     imputed_value: Exact | None = None
+    unverified: bool = False
+    """A rule known from memory only had a part in it: the score's, its missing rule, or those of a score it needs."""
 
 
 def evaluate(
@@ -49,11 +51,17 @@ def evaluate(
     """
     values = item_values(instrument, readings)
     outcomes = []
+    unverified: set[str] = set()
     for score in instrument.scores:
         outcome = _outcome(score, values, subject, allow_unverified)
         outcomes.append(outcome)
+        if unverified and not unverified.isdisjoint(score.rule.inputs):
+            outcome.unverified = True
+        name = numbers_of(score.name)
         if isinstance(outcome.value, int | Fraction):
-            values[numbers_of(score.name)] = outcome.value
+            values[name] = outcome.value
+        if outcome.unverified:
+            unverified.add(name)
     return outcomes
 
 
@@ -71,9 +79,17 @@ def _outcome(score: Score, values: dict[str, Exact], subject: Subject, allow_unv
     if score.evidence == "memory" and not allow_unverified:
         text = "The rule is known from memory only and not applied (FHIR_SCORE_UNVERIFIED)."
         return Outcome(Absence("rule-not-verified", text))
-    if isinstance(score.rule, Categories):
-        absence = _missing_categories(score, score.rule, values, allow_unverified)
-        return Outcome(absence or score.rule.value(values, subject))
+    outcome = (
+        _of_categories(score, score.rule, values, subject, allow_unverified)
+        if isinstance(score.rule, Categories)
+        else _of_inputs(score, values, subject, allow_unverified)
+    )
+    if score.evidence == "memory":
+        outcome.unverified = True
+    return outcome
+
+
+def _of_inputs(score: Score, values: dict[str, Exact], subject: Subject, allow_unverified: bool) -> Outcome:
     missing = tuple(name for name in score.rule.inputs if name not in values)
     if not missing:
         return Outcome(score.rule.value(values, subject))
@@ -81,6 +97,22 @@ def _outcome(score: Score, values: dict[str, Exact], subject: Subject, allow_unv
     if absence is not None:
         return Outcome(absence)
     return _imputed(score, missing, values, subject)
+
+
+def _of_categories(
+    score: Score, rule: Categories, values: dict[str, Exact], subject: Subject, allow_unverified: bool
+) -> Outcome:
+    missing = [category for category in rule.categories if category.value(values) is None]
+    if not missing:
+        return Outcome(rule.value(values, subject))
+    items = tuple(item for category in missing for item in category.items)
+    absence = _too_many_missing(score, items, len(missing), allow_unverified)
+    return Outcome(absence or rule.value(values, subject), unverified=_from_memory(score))
+
+
+def _from_memory(score: Score) -> bool:
+    """Whether the missing rule of `score` is."""
+    return score.missing is not None and score.missing.evidence == "memory"
 
 
 def _too_many_missing(score: Score, missing: tuple[str, ...], count: int, allow_unverified: bool) -> Absence | None:
@@ -100,18 +132,11 @@ def _too_many_missing(score: Score, missing: tuple[str, ...], count: int, allow_
     return None
 
 
-def _missing_categories(
-    score: Score, rule: Categories, values: dict[str, Exact], allow_unverified: bool
-) -> Absence | None:
-    missing = [category for category in rule.categories if category.value(values) is None]
-    items = tuple(item for category in missing for item in category.items)
-    return _too_many_missing(score, items, len(missing), allow_unverified) if missing else None
-
-
 def _imputed(score: Score, missing: tuple[str, ...], values: dict[str, Exact], subject: Subject) -> Outcome:
     """The missing items take the mean of the answered ones (of the points, where the score has its own)."""
     rule = score.rule
     assert isinstance(rule, Linear)
     answered = [values[name] for name in score.items if name in values]
     mean = exact(Fraction(sum(answered)) / len(answered))
-    return Outcome(rule.value({**values, **dict.fromkeys(missing, mean)}, subject), missing, mean)
+    value = rule.value({**values, **dict.fromkeys(missing, mean)}, subject)
+    return Outcome(value, missing, mean, unverified=_from_memory(score))

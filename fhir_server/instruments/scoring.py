@@ -140,9 +140,7 @@ def _result(
     number = value if isinstance(value, int | Fraction) else None
     bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
     band = bands.of(number) if bands and number is not None else None
-    used = {score.evidence, *({bands.evidence} if bands else ())}
-    if outcome.imputed and score.missing:
-        used.add(score.missing.evidence)
+    unverified = outcome.unverified or (bands is not None and bands.evidence == "memory")
     return ScoreResult(
         score=score,
         value=None if number is None else as_decimal(number),
@@ -153,7 +151,7 @@ def _result(
         imputed=outcome.imputed,
         imputed_value=None if outcome.imputed_value is None else as_decimal(outcome.imputed_value),
         band=band,
-        status=status_of(response_status, unverified="memory" in used),
+        status=status_of(response_status, unverified=unverified),
     )
 
 
