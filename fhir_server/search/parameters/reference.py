@@ -14,10 +14,11 @@ from fhir_server.search.matching import Matching, any_of, unescape, unusable
 from fhir_server.search.parameters import presence, token
 from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.contained import contained_id, contained_type
-from fhir_server.storage.query import Exists, NumberIn, Or, Predicate, TextIn
+from fhir_server.storage.query import And, Exists, NumberIn, Or, Predicate, TextIn
 from fhir_server.storage.rows import (
     VARIANT_EXTERNAL,
     VARIANT_IDENTIFIER,
+    VARIANT_PRESENT,
     VARIANT_VERSION,
     IndexRows,
     cut,
@@ -29,6 +30,8 @@ MOST_TARGETS = 20_000
 """Most resources that the values of one parameter may mean: a bare id is one of each of its target types."""
 MOST_VERSION_PARTS = 8
 """Most parts of a canonical's version that `:below` tells apart."""
+_UNKNOWN_TYPE = 0
+"""w of the row of a reference that does not tell its type."""
 _NOBODY = rid("", "")
 """No resource has this rid: what a value asks for that no row of the parameter can hold."""
 
@@ -50,7 +53,7 @@ def index(rows: IndexRows, p: int, value: dict[str, Any], container: dict[str, A
     found = _index_contained if reference.startswith("#") else _index_literal
     if not found(rows, p, reference, container):
         # It is there, and may say of which type, though nothing here is referred to.
-        presence.note(rows, p, value, TYPE_NUMBERS.get(type_of(value), 0))
+        presence.note(rows, p, value, TYPE_NUMBERS.get(type_of(value), _UNKNOWN_TYPE))
     identifier = value.get("identifier")
     if identifier:
         _index_identifier(rows, p + VARIANT_IDENTIFIER, identifier)
@@ -192,12 +195,17 @@ def _below(p: int, value: str) -> Predicate:
 
 
 def _identified(definition: Definition, source: Source, value: str) -> Predicate:
-    """References that name the identifier `[system|]value`, wherever they point."""
+    """References that name the identifier `[system|]value`, wherever they point; not those to another type."""
     p = source.p + VARIANT_IDENTIFIER
     system, code = token.parse(f"{definition.code}:identifier", value)
-    if not code:
-        return Exists((p,), (symbol(system or ""),))
-    return TextIn(p, (cut(code),), None if system is None else symbol(system))
+    if code:
+        found: Predicate = TextIn(p, (cut(code),), None if system is None else symbol(system))
+    else:
+        found = Exists((p,), (symbol(system or ""),))
+    if not source.only:
+        return found
+    types = TYPE_NUMBERS[source.only], TYPE_NUMBERS[contained_type(source.only)], _UNKNOWN_TYPE
+    return And((found, Exists((source.p, source.p + VARIANT_PRESENT), types)))
 
 
 def _of_type(definition: Definition, resource_type: str, value: str) -> str:
