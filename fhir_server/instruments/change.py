@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-Direction = Literal["higher-better", "higher-worse"]
+from fhir_server.instruments.definition import Direction
 
 COMPLETE = ("final", "amended", "corrected")
 """R4 valueset-observation-status.html: the values that are not to change any more, or were put right."""

@@ -70,7 +70,7 @@ def series_of(
     measurements = [measurement for measurement, _ in usable]
     thresholds = thresholds_of(instrument.metadata, score.name, allow_unverified=allow_unverified)
     points: dict[str | None, list[Point]] = {}
-    found = changes(measurements, instrument.metadata["direction"], thresholds)
+    found = changes(measurements, score.direction, thresholds)
     for (measurement, observation), change in zip(usable, found, strict=True):
         baseline = usable[change.baseline][1] if isinstance(change, Change) else None
         points.setdefault(measurement.side, []).append(Point(observation, measurement, change, baseline))

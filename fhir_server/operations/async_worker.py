@@ -17,7 +17,7 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.observability.logs import trace
 from fhir_server.storage.async_jobs import AsyncJob, Output
 
-LEASE_SECONDS = 10.0
+LEASE_SECONDS = 5.0
 """How long after its last step another process may take a job over: longer than a step."""
 LONGEST_REST_SECONDS = 2.0
 _log = structlog.get_logger()

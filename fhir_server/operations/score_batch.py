@@ -132,7 +132,8 @@ async def _lines(server: Server, plan: Plan, logical_id: str) -> list[bytes]:
     except Overloaded:
         raise
     except FhirError as refusal:
-        reasons = [issue.diagnostics for issue in refusal.issues if issue.severity in ("error", "fatal")]
+        # Warnings too: an alert must not be lost because there is no score.
+        reasons = [issue.diagnostics for issue in refusal.issues if issue.severity != "information"]
         return [_line(logical_id, None, None, "refused", " ".join(reasons))]
     assert isinstance(answer.body, bytes)
     return [
@@ -142,8 +143,7 @@ async def _lines(server: Server, plan: Plan, logical_id: str) -> list[bytes]:
 
 
 def _observations(answer: Json) -> Iterator[Json]:
-    bundle = answer if answer["resourceType"] == "Bundle" else answer["parameter"][0]["resource"]
-    for entry in bundle["entry"]:
+    for entry in answer["entry"]:
         if entry["resource"]["resourceType"] == "Observation":
             yield entry["resource"]
 
@@ -156,14 +156,13 @@ def _result(observation: Json) -> tuple[Any, str, str | None]:
     if "valueInteger" in observation:
         return observation["valueInteger"], status, None
     if "valueCodeableConcept" in observation:
-        return _text(observation["valueCodeableConcept"]), status, None
-    return None, status, _text(observation.get("dataAbsentReason", {}))
+        return _code(observation["valueCodeableConcept"]), status, None
+    return None, status, observation["dataAbsentReason"]["text"]
 
 
-def _text(concept: Json) -> str | None:
-    """The code of a concept that has one, else its text."""
-    code = next((coding["code"] for coding in concept.get("coding", ()) if "code" in coding), None)
-    return code or concept.get("text")
+def _code(concept: Json) -> str:
+    """The code of a stratum; of a profile, which has none, the text."""
+    return str(concept["coding"][0]["code"] if "coding" in concept else concept["text"])
 
 
 def _line(response_id: str, name: str | None, value: Any, status: str, reason: str | None) -> bytes:

@@ -152,7 +152,7 @@ def _series(instrument: Instrument, series: Series) -> list[Json]:
     parts: list[Json] = [{"name": "score", "valueCoding": coding}]
     if series.side is not None:
         parts.append({"name": "laterality", "valueCode": series.side})
-    parts.append({"name": "direction", "valueCode": instrument.metadata["direction"]})
+    parts.append({"name": "direction", "valueCode": score.direction})
     newest = series.points[-1].observation if series.points else {}
     for reference in newest.get("referenceRange", ())[:1]:
         bounds = {name: reference[name] for name in ("low", "high") if name in reference}

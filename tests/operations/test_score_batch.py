@@ -129,6 +129,24 @@ def test_persist_stores_them(base_url: str, tag: str) -> None:
     assert [stored(base_url, tag, letter) for letter in "abc"] == [1, 1, 0]
 
 
+def test_an_alert_is_told_whether_or_not_there_is_a_score(base_url: str, tag: str) -> None:
+    answers: dict[str, list[int | None]] = {"whole": [0] * 8 + [2], "partial": [None] + [0] * 7 + [2]}
+    put_all(
+        base_url,
+        *(
+            response("phq-9", given, id=f"{tag}-{name}", meta={"tag": [{"code": f"{tag}-phq"}]})
+            for name, given in answers.items()
+        ),
+    )
+    rows = scored(base_url, criteria=f"_tag={tag}-phq")
+    whole = {row["score"]: row["value"] for row in rows if row["responseId"] == f"{tag}-whole"}
+    assert (whole["phq-9.total"], whole["phq-9.item9"]) == (2, 2)
+    (partial,) = (row for row in rows if row["responseId"] == f"{tag}-partial")
+    assert (partial["status"], partial["value"]) == ("refused", None)
+    assert "Item q1 has no answer" in partial["reason"]
+    assert "answered 2" in partial["reason"]
+
+
 def test_the_responses_of_a_group(base_url: str, tag: str) -> None:
     """R4 group.html: an inactive member is none any more."""
     members = [
