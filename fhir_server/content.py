@@ -17,7 +17,7 @@ from typing import Any
 from fhir_server import content_files
 from fhir_server.demo import FIRST_PATIENT, demo_resources
 from fhir_server.interactions.current_registry import with_current_registry
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
@@ -56,7 +56,8 @@ async def load_content(server: Server) -> ContentLoad:
 async def load_demo(server: Server) -> int:
     """Store the demo patients with their referrals, plans, answers and scores; how many resources were stored.
 
-    They come from the shipped pathway and instruments. Nothing is done when the first of them is or was there.
+    They come from the shipped pathway and instruments; the safety alerts of the answers are not counted. Nothing is
+    done when the first of them is or was there.
     """
     if await server.store.read(ALL, "Patient", FIRST_PATIENT) is not None:
         return 0
@@ -120,10 +121,7 @@ def _state(stored: StoredVersion | None, shipped: dict[str, Any]) -> str:
 
 async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
     """Decide again inside the transaction: another worker or a client may have come first."""
-    drafts = [
-        (resource, prepare(resource, resource["id"], time_zone=server.settings.time_zone, registry=server.registry))
-        for resource in resources
-    ]
+    drafts = [(resource, prepare_for(server, resource, resource["id"])) for resource in resources]
 
     async def work(transaction: Transaction) -> None:
         for resource, draft in drafts:
@@ -135,10 +133,7 @@ async def _write(server: Server, resources: list[dict[str, Any]]) -> None:
 
 
 async def _write_new(server: Server, resources: Iterable[dict[str, Any]]) -> None:
-    drafts: list[Draft] = [
-        prepare(resource, resource["id"], time_zone=server.settings.time_zone, registry=server.registry)
-        for resource in resources
-    ]
+    drafts: list[Draft] = [prepare_for(server, resource, resource["id"]) for resource in resources]
 
     async def work(transaction: Transaction) -> None:
         present = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Instrument
-from fhir_server.instruments.observation import derived_id, flag, is_alert, observations
+from fhir_server.instruments.observation import derived_id, observations
 from fhir_server.instruments.scoring import score_response
 from fhir_server.pathways.apply import SDC, AppliedPlan, Context, apply_pathway
 from fhir_server.pathways.definition import Pathway, read_pathway
@@ -250,10 +250,7 @@ class _Maker:
     def _scores(self, response: Json, instrument: Instrument) -> Iterator[Json]:
         scoring = score_response(instrument, response, now=self._at(TODAY))
         for observation in observations(scoring, response):
-            stored = {**observation, "id": derived_id(response["id"], observation)}
-            yield stored
-            if is_alert(stored):
-                yield flag(stored)
+            yield {**observation, "id": derived_id(response["id"], observation)}
 
 
 def _patient(key: str, person: _Person) -> Json:

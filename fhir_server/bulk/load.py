@@ -115,6 +115,7 @@ async def load(
         settings.max_json_depth,
         settings.max_body_bytes,
         settings.time_zone,
+        settings.canonical_base,
         await server.store.parameters(),
     )
     loop = asyncio.get_running_loop()
@@ -204,7 +205,8 @@ async def _write(server: Server, drafts: list[Draft], loaded: Loaded) -> None:
 async def _put_all(server: Server, drafts: list[Draft], transaction: Transaction) -> tuple[int, int, int]:
     """(created, updated, unchanged)"""
     created = updated = unchanged = 0
-    known = await transaction.versions([(draft.resource_type, draft.logical_id) for draft in drafts])
+    stored = [one for draft in drafts for one in (draft, *draft.companions)]
+    known = await transaction.versions([(one.resource_type, one.logical_id) for one in stored])
     for draft in drafts:
         key = (draft.resource_type, draft.logical_id)
         before = known.get(key)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_server import spec
+from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.errors import FhirError, InvalidResource, Issue
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.logical_id import check_id, new_id
@@ -32,6 +33,7 @@ class Options(msgspec.Struct, frozen=True):
     max_json_depth: int = 100
     max_bytes: int = 50_000_000
     time_zone: str = "Europe/London"
+    canonical_base: str = SHIPPED_BASE
     parameters: ParameterSet = ParameterSet(0, 0, ())
 
 
@@ -87,9 +89,15 @@ def _prepare(body: bytes, options: Options, registry: Registry) -> Prepared:
         if options.base_url:
             localise(resource, options.base_url)
         logical_id = resource.get("id")
-        if logical_id is None:
-            return Accepted(prepare(resource, new_id(), time_zone=options.time_zone, registry=registry, fresh=True))
-        return Accepted(prepare(resource, check_id(logical_id), time_zone=options.time_zone, registry=registry))
+        draft = prepare(
+            resource,
+            new_id() if logical_id is None else check_id(logical_id),
+            time_zone=options.time_zone,
+            registry=registry,
+            canonical_base=options.canonical_base,
+            fresh=logical_id is None,
+        )
+        return Accepted(draft)
     except FhirError as error:
         return Refused(_name(resource), error.issues)
 

@@ -1,6 +1,6 @@
 """Scores and alerts as FHIR resources.
 
-R4 observation.html, flag.html. Ids depend on the response and the score alone, so scoring again writes the same
+R4 observation.html. Ids depend on the response and the score alone, so scoring again writes the same
 resources.
 """
 
@@ -18,7 +18,6 @@ from fhir_server.instruments.values import UCUM
 
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 _INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-_FLAG_CATEGORY = "http://terminology.hl7.org/CodeSystem/flag-category"
 _ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT = {
     "too-few-answers": "unknown",
@@ -28,7 +27,6 @@ _ABSENT = {
     "undefined": "not-a-number",
 }
 """data-absent-reason by our own, finer code."""
-_FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
 
 _CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
 """Facts about the response that a course of scores is read by."""
@@ -55,27 +53,15 @@ def derived_id(response_id: str, observation: dict[str, Any]) -> str:
     return _digest(response_id, _code(observation)).hex()
 
 
-def derived_ids(response_id: str, instrument: Instrument) -> tuple[list[str], list[str]]:
-    """The ids of all that can be kept of a response by `instrument`: scores, alerts (Observation and Flag)."""
-    scores, alerts = (
-        [_digest(response_id, f"{instrument.id}.{part.name}").hex() for part in parts]
-        for parts in (instrument.scores, instrument.alerts)
-    )
-    return scores, alerts
-
-
-def moved_id(alert: dict[str, Any]) -> str:
-    """The logical id of a Flag for `alert` when the usual one stands on the patient the response was of before."""
-    return _digest(alert["id"], str(alert["subject"].get("reference"))).hex()
-
-
 def derived_uuid(response: dict[str, Any], observation: dict[str, Any]) -> str:
     """A urn:uuid for an Observation that is not stored, the same each time."""
     return UUID(bytes=_digest(str(response.get("id", "")), _code(observation)), version=5).urn
 
 
 def _code(observation: dict[str, Any]) -> str:
-    return str(observation["code"]["coding"][0]["code"])
+    """Empty for an Observation that is no score of ours."""
+    codings: list[dict[str, Any]] = observation["code"].get("coding", [])
+    return str(codings[0].get("code", "")) if codings else ""
 
 
 def _digest(response_id: str, code: str) -> bytes:
@@ -85,20 +71,6 @@ def _digest(response_id: str, code: str) -> bytes:
 def is_alert(observation: dict[str, Any]) -> bool:
     """Alerts hold the answer itself, scores a quantity."""
     return "valueInteger" in observation
-
-
-def flag(observation: dict[str, Any]) -> dict[str, Any]:
-    """The Flag that keeps the alert of a stored Observation in front of clinicians until one of them closes it."""
-    return {
-        "resourceType": "Flag",
-        "id": observation["id"],
-        "extension": [{"url": _FLAG_DETAIL, "valueReference": {"reference": f"Observation/{observation['id']}"}}],
-        "status": "active",
-        "category": [{"coding": [{"system": _FLAG_CATEGORY, "code": "safety", "display": "Safety"}]}],
-        "code": observation["code"],
-        "subject": observation["subject"],
-        "period": {"start": observation["effectiveDateTime"]},
-    }
 
 
 def _score_observation(instrument: Instrument, result: ScoreResult, response: dict[str, Any]) -> dict[str, Any]:

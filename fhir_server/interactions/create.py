@@ -8,7 +8,7 @@ from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import foresee, sole_match
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
@@ -23,9 +23,7 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
 
     def read() -> tuple[dict[str, Any], Draft]:
         resource = resource_of(server, request, resource_type)
-        return resource, prepare(
-            resource, new_id(), time_zone=server.settings.time_zone, registry=server.registry, fresh=True
-        )
+        return resource, prepare_for(server, resource, new_id(), fresh=True)
 
     resource, draft = await aside(len(request.body), read)
     criteria = criteria_of(request)

@@ -7,6 +7,9 @@ from base64 import b64decode
 from dataclasses import replace
 from typing import Any
 
+from fhir_server.content_files import SHIPPED_BASE
+from fhir_server.instruments.alerts import alert_resources, subject_of
+from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse, stored_body
 from fhir_server.search.custom import parameters_of
 from fhir_server.search.extract import extract
@@ -20,34 +23,61 @@ BLOB_CHUNK = 196_608
 """Bytes per stored chunk; a multiple of 3, so that each chunk's base64 stands by itself."""
 
 
+def prepare_for(server: Server, resource: dict[str, Any], logical_id: str, *, fresh: bool = False) -> Draft:
+    """`prepare` with the settings and search parameters of `server`."""
+    settings = server.settings
+    return prepare(
+        resource,
+        logical_id,
+        time_zone=settings.time_zone,
+        registry=server.registry,
+        canonical_base=settings.canonical_base,
+        fresh=fresh,
+    )
+
+
 def prepare(
-    resource: dict[str, Any], logical_id: str, *, time_zone: str, registry: Registry = R4, fresh: bool = False
+    resource: dict[str, Any],
+    logical_id: str,
+    *,
+    time_zone: str,
+    registry: Registry = R4,
+    canonical_base: str = SHIPPED_BASE,
+    fresh: bool = False,
 ) -> Draft:
-    """The Draft of `resource` under `logical_id`.
+    """The Draft of `resource` under `logical_id`, with what it brings with it.
 
     `time_zone` is settings.time_zone: dates without a zone are indexed in it. `fresh`: the id was just made here.
     """
     resource["id"] = logical_id
-    if resource["resourceType"] == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
+    kind = resource["resourceType"]
+    if kind == "Binary" and len(resource.get("data", "")) * 3 // 4 > BLOB_FROM:
         return _with_blob(resource, fresh, time_zone, registry)
     head, tail = stored_body(resource)
-    defined = parameters_of(resource, registry) if resource["resourceType"] == "SearchParameter" else ()
-    return Draft(
-        resource["resourceType"],
-        logical_id,
-        head,
-        tail,
-        extract(resource, time_zone, registry),
-        fresh,
-        epoch=registry.epoch,
-        parameters=defined,
-    )
+    draft = Draft(kind, logical_id, head, tail, extract(resource, time_zone, registry), fresh, epoch=registry.epoch)
+    if kind == "SearchParameter":
+        draft.parameters = parameters_of(resource, registry)
+    elif kind == "QuestionnaireResponse":
+        draft.companions = tuple(
+            _companion(made, subject_of(resource), fresh, time_zone, registry)
+            for made in alert_resources(resource, canonical_base)
+        )
+    return draft
+
+
+def _companion(
+    resource: dict[str, Any], about: tuple[str, str] | None, fresh: bool, time_zone: str, registry: Registry
+) -> Draft:
+    draft = prepare(resource, resource["id"], time_zone=time_zone, registry=registry, fresh=fresh)
+    draft.about = about
+    return draft
 
 
 def indexed_again(draft: Draft, *, time_zone: str, registry: Registry) -> Draft:
     """The same draft with the rows of `registry`."""
     resource = parse(draft.head + b'"versionId":"1"' + draft.tail, max_depth=sys.maxsize)
-    return replace(draft, rows=extract(resource, time_zone, registry), epoch=registry.epoch)
+    companions = tuple(indexed_again(one, time_zone=time_zone, registry=registry) for one in draft.companions)
+    return replace(draft, rows=extract(resource, time_zone, registry), epoch=registry.epoch, companions=companions)
 
 
 def _with_blob(resource: dict[str, Any], fresh: bool, time_zone: str, registry: Registry) -> Draft:

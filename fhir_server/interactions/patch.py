@@ -10,7 +10,7 @@ from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, Unparseabl
 from fhir_server.interactions import fhirpath_patch, json_patch
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.condition import foresee, sole_match
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import JSON_TYPES, Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
@@ -127,7 +127,7 @@ def _patched(server: Server, base_url: str, body: bytes, operations: Any) -> tup
         raise FhirError(f"The patched resource would not be valid: {error}", status=422, issues=error.issues) from error
     if base_url:
         localise(patched, base_url)
-    draft = prepare(patched, str(patched["id"]), time_zone=settings.time_zone, registry=server.registry)
+    draft = prepare_for(server, patched, str(patched["id"]))
     if len(draft.head) + len(draft.tail) > settings.max_body_bytes:
         raise TooLarge(f"The patched resource would be larger than {settings.max_body_bytes} bytes.")
     return patched, draft

@@ -10,7 +10,7 @@ from fhir_server import spec
 from fhir_server.errors import FhirError, InvalidResource, ResourceNotFound
 from fhir_server.interactions.bundle_entry import BundleEntry
 from fhir_server.interactions.create import criteria_of
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.patch import operations_of
@@ -217,13 +217,7 @@ def _finish(server: Server, step: Step, mapping: dict[str, str]) -> None:
                 registry=server.registry,
             )
     if not step.lookups:
-        step.draft = prepare(
-            resource,
-            step.logical_id,
-            time_zone=server.settings.time_zone,
-            registry=server.registry,
-            fresh=step.method == "POST",
-        )
+        step.draft = prepare_for(server, resource, step.logical_id, fresh=step.method == "POST")
 
 
 def redirect(server: Server, step: Step, mapping: dict[str, str]) -> None:
@@ -238,10 +232,4 @@ def redirect(server: Server, step: Step, mapping: dict[str, str]) -> None:
     relink(resource, mapping)
     step.resource = resource
     if not step.lookups or mapping.keys() >= step.lookups.keys():
-        step.draft = prepare(
-            resource,
-            step.logical_id,
-            time_zone=server.settings.time_zone,
-            registry=server.registry,
-            fresh=step.method == "POST",
-        )
+        step.draft = prepare_for(server, resource, step.logical_id, fresh=step.method == "POST")

@@ -8,7 +8,7 @@ from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionCon
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import check_body_id, resource_of
 from fhir_server.interactions.condition import foresee, sole_match
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import check_id, new_id
@@ -25,7 +25,7 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
     def read() -> tuple[dict[str, Any], Draft]:
         resource = resource_of(server, request, resource_type)
         check_body_id(resource, logical_id)
-        return resource, prepare(resource, logical_id, time_zone=server.settings.time_zone, registry=server.registry)
+        return resource, prepare_for(server, resource, logical_id)
 
     resource, draft = await aside(len(request.body), read)
 
@@ -55,6 +55,8 @@ async def put(
             headers={"Allow": "GET, HEAD"},
         )
     if exists and current is not None and await _same(transaction, current, draft):
+        if draft.companions:
+            await transaction.put_companions(draft)
         return 200, current
     return (200 if exists else 201), await transaction.put(draft)
 
@@ -88,7 +90,7 @@ async def conditional_update(server: Server, request: Request, resource_type: st
         target = target_of(server, resource, match)
         if match is None and "id" in resource:
             await refuse_taken_id(transaction, resource_type, target)
-        draft = prepare(dict(resource), target, time_zone=server.settings.time_zone, registry=server.registry)
+        draft = prepare_for(server, dict(resource), target)
         return await put(server, request, transaction, draft, own_id="id" not in resource)
 
     status, version = await server.store.write(request.scope, work)

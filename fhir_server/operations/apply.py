@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.errors import BusinessRule
 from fhir_server.interactions.answer import location, version_headers
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
@@ -46,16 +46,7 @@ async def apply(call: OperationRequest) -> Response:
     context = _context(call, subject, patient, pathway)
     applied = apply_pathway(pathway, await _activities(call, pathway), context)
     resources = [applied.care_plan, *applied.steps]
-    drafts = [
-        prepare(
-            resource,
-            resource["id"],
-            time_zone=call.server.settings.time_zone,
-            registry=call.server.registry,
-            fresh=True,
-        )
-        for resource in resources
-    ]
+    drafts = [prepare_for(call.server, resource, resource["id"], fresh=True) for resource in resources]
     made = frozenset(f"{draft.resource_type}/{draft.logical_id}" for draft in drafts)
 
     async def work(transaction: Transaction) -> StoredVersion:

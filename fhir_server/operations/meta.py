@@ -12,7 +12,7 @@ from functools import partial
 
 from fhir_server.errors import ResourceNotFound
 from fhir_server.interactions.answer import present, version_headers
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.interactions.vread import version_number
@@ -66,14 +66,7 @@ async def _write(call: OperationRequest, change: Change, transaction: Transactio
     if version.blob is not None:
         # The data stands outside the row; the new version gets its own copy.
         resource["data"] = b64encode(await transaction.read_blob(version)).decode()
-    return await transaction.put(
-        prepare(
-            {**resource, "meta": after},
-            logical_id,
-            time_zone=call.server.settings.time_zone,
-            registry=call.server.registry,
-        )
-    )
+    return await transaction.put(prepare_for(call.server, {**resource, "meta": after}, logical_id))
 
 
 def _answer(version: StoredVersion) -> Response:

@@ -6,21 +6,21 @@ An operation of this server (profiles/OperationDefinition-QuestionnaireResponse-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAllowed, operation_outcome
-from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.observation import derived_uuid, observations
-from fhir_server.instruments.scoring import Scoring, score_response
-from fhir_server.instruments.subject import stored_patient_id, subject_at
-from fhir_server.interactions.exchange import Response, Server
-from fhir_server.model.dates import zone
+from fhir_server.instruments.subject import stored_patient_id
+from fhir_server.interactions.answer import present
+from fhir_server.interactions.exchange import Response
 from fhir_server.model.json import encode
 from fhir_server.operations.request import OperationRequest
-from fhir_server.operations.score_storage import store_scores
+from fhir_server.operations.score_alerts import raise_alerts
+from fhir_server.operations.score_storage import Kept, store_scores
+from fhir_server.operations.scorer import Scorer
 from fhir_server.operations.stored import content_of, current
+from fhir_server.storage.base import Transaction
 from fhir_server.validation import validate
 
 Json = dict[str, Any]
@@ -31,7 +31,8 @@ async def score(call: OperationRequest) -> Response:
     if call.one("persist"):
         return await _score_and_store(call)
     response = await _response(call)
-    scoring = _score(call.server, response, await _patient(call, response), questionnaire=call.one("questionnaire"))
+    scorer = Scorer(call.server, call.one("questionnaire"))
+    scoring = scorer.score(response, await _patient(call, response))
     _refuse(scoring.refused, scoring.warnings)
     entries = [
         {"fullUrl": derived_uuid(response, observation), "resource": observation}
@@ -77,8 +78,7 @@ async def _score_and_store(call: OperationRequest) -> Response:
             "Only the scores of a stored response are stored: create it, then POST "
             "QuestionnaireResponse/[id]/$score with persist."
         )
-    scorer = partial(_score, call.server, questionnaire=call.one("questionnaire"))
-    kept = await call.server.store.write(call.scope, partial(store_scores, call, scorer))
+    kept = await call.server.store.write(call.scope, partial(_store, call))
     _refuse(kept.refused, kept.warnings)
     base = call.request.base_url
     entries = [
@@ -88,31 +88,16 @@ async def _score_and_store(call: OperationRequest) -> Response:
     return _answer(kept.warnings, entries)
 
 
-def _score(server: Server, response: Json, patient: Json | None, *, questionnaire: str | None) -> Scoring:
-    settings = server.settings
-    named = _with_questionnaire(response, questionnaire)
-    canonical = named.get("questionnaire")
-    instrument = shipped(settings.canonical_base).of_questionnaire(canonical if isinstance(canonical, str) else "")
-    return score_response(
-        instrument,
-        named,
-        now=datetime.now(zone(settings.time_zone)),
-        allow_unverified=settings.score_unverified == "allow",
-        subject=subject_at(patient, named.get("authored")),
-    )
-
-
-def _with_questionnaire(response: Json, questionnaire: str | None) -> Json:
-    """`response` naming `questionnaire`, which may only add what the response leaves open."""
-    if questionnaire is None:
-        return response
-    own = response.get("questionnaire")
-    if own not in (None, questionnaire, questionnaire.partition("|")[0]):
-        raise BusinessRule(
-            f"The response was answered on {own}, not on {questionnaire}.",
-            expression="QuestionnaireResponse.questionnaire",
-        )
-    return {**response, "questionnaire": questionnaire}
+async def _store(call: OperationRequest, transaction: Transaction) -> Kept:
+    """The scores, and the alerts that no write has stored."""
+    version = present(await transaction.current(*call.target), *call.target)
+    scorer = Scorer(call.server, call.one("questionnaire"))
+    kept = await store_scores(call.server, transaction, version, scorer)
+    response = content_of(version)
+    if (questionnaire := call.one("questionnaire")) is not None:
+        response.setdefault("questionnaire", questionnaire)
+    kept.warnings += await raise_alerts(call.server, transaction, response)
+    return kept
 
 
 def _refuse(refused: Sequence[Issue], warnings: Sequence[Issue]) -> None:

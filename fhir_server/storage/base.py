@@ -68,6 +68,10 @@ class Draft:
     """The set of search parameters that `rows` are of; an older one than the database's is not stored (StaleIndex)."""
     parameters: tuple[ParameterDefinition, ...] = ()
     """What a SearchParameter defines: with it stored, every process writes their rows."""
+    companions: tuple[Draft, ...] = ()
+    """Stored together with this one, each unless a version of it, a deletion too, was ever here."""
+    about: tuple[str, str] | None = None
+    """Of a companion: the type and id of whom it is about; of somebody deleted no new record is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,13 @@ class Transaction(Protocol):
         """Write the next version; method is create when the id is new or deleted, else update.
 
         Raises StaleIndex when the draft's rows are of an older set of search parameters than the database's.
+        """
+        ...
+
+    async def put_companions(self, draft: Draft) -> list[StoredVersion]:
+        """Write of the draft's companions those that are not here yet; `put` does so too.
+
+        Whatever the scope: they are the server's own doing, not the client's.
         """
         ...
 

@@ -23,6 +23,13 @@ def total(server, resource_type):
     return answer.json()["total"]
 
 
+def alarms(resource):
+    """PHQ-9 item 9 above 0 (docs/instruments.md): loading it stores a Flag and a Task."""
+    if "/Questionnaire/phq-9|" not in resource.get("questionnaire", ""):
+        return False
+    return resource["item"][8]["answer"][0]["valueCoding"]["code"] != "0"
+
+
 @pytest.fixture
 def records(tmp_path):
     """A folder with 600 synthetic resources as NDJSON."""
@@ -38,8 +45,11 @@ def test_generated_records_are_all_loaded(database_url, tmp_path, records):
     done = load(database_url, folder)
     assert done.returncode == 0, done.stderr
     with running_server(database_url, tmp_path) as server:
-        for resource_type in ("Patient", "Observation", "Task"):
-            assert total(server, resource_type) == sum(r["resourceType"] == resource_type for r in made)
+        alarming = sum(map(alarms, made))
+        assert alarming > 0
+        assert total(server, "Flag") == alarming
+        for resource_type, more in (("Patient", 0), ("Observation", 0), ("Task", alarming)):
+            assert total(server, resource_type) == sum(r["resourceType"] == resource_type for r in made) + more
         last = made[-1]
         stored = httpx.get(f"{server.base_url}/{last['resourceType']}/{last['id']}").json()
     del stored["meta"]

@@ -173,7 +173,7 @@ async def test_item_9_stores_an_alert_and_a_flag(server: Server) -> None:
     (flag,) = [parse(version.body or b"", max_depth=100) for version in await all_of(server, "Flag")]
     validate(flag)
     assert (flag["status"], flag["subject"]) == ("active", {"reference": "Patient/p-1"})
-    assert flag["extension"][0]["valueReference"] == {"reference": f"Observation/{alert['id']}"}
+    assert flag["extension"][0]["valueReference"] == {"reference": "QuestionnaireResponse/r-1"}
 
 
 @pytest.mark.parametrize(
@@ -360,8 +360,8 @@ async def delete(server: Server, resource_type: str, logical_id: str) -> None:
 async def test_no_score_is_stored_for_a_deleted_patient(server: Server) -> None:
     """R4 issue-type deleted: a reference points to content that has been deleted."""
     await store(server, {"resourceType": "Patient"}, "p-1")
-    await store(server, response("phq-9", [0] * 8 + [2]))
     await delete(server, "Patient", "p-1")
+    await store(server, response("phq-9", [0] * 8 + [2]))
     refused = await refusal(server, "r-1", PERSIST)
     assert refused.status == 422
     assert (refused.issues[0].code, refused.issues[0].expression) == (
@@ -413,6 +413,32 @@ async def test_an_amended_score_is_no_edited_one(server: Server) -> None:
     await store(server, response("oks", [4] * 11 + [3], status="amended"))
     _, issues = parts(await call(server, "r-1", PERSIST))
     assert not any("Observation/" in text for text in warned(issues))
+
+
+async def test_other_rules_give_a_new_version_and_say_why(server: Server) -> None:
+    """R4 provenance.html: target, entity, reason, agent. What an older release stored is scored again."""
+    await store(server, response("phq-9", [0] * 8 + [1]))
+    (total, alert), _ = parts(await call(server, "r-1", PERSIST))
+    rules = total["method"]["text"]
+    for observation in (total, alert):
+        old = {**observation, "method": {"text": "phq-9-sum-0-27 0.9.0 sha256:00"}}
+        await store(server, old, observation["id"])
+    for _ in range(2):
+        again, issues = parts(await call(server, "r-1", PERSIST))
+        assert [observation["meta"]["versionId"] for observation in again] == ["3", "3"]
+        assert [observation["method"]["text"] for observation in again] == [rules, rules]
+        assert not any("is replaced" in text for text in warned(issues))
+        (why,) = [content(version) for version in await all_of(server, "Provenance")]
+        validate(why)
+    kept = [f"Observation/{observation['id']}/_history" for observation in (total, alert)]
+    assert [target["reference"] for target in why["target"]] == [f"{one}/3" for one in kept]
+    assert [(entity["role"], entity["what"]["reference"]) for entity in why["entity"]] == [
+        ("source", "QuestionnaireResponse/r-1/_history/1"),
+        ("revision", f"{kept[0]}/2"),
+        ("revision", f"{kept[1]}/2"),
+    ]
+    assert why["reason"] == [{"text": f"Scored again by {rules}, before by phq-9-sum-0-27 0.9.0 sha256:00."}]
+    assert why["agent"][0]["who"]["display"].startswith("fhir-server-msk ")
 
 
 async def test_get_never_stores(server: Server) -> None:

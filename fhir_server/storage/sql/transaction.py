@@ -218,13 +218,44 @@ class SqlTransaction:
         return await include.included(self.connection, self._scope, query, matches)
 
     async def put(self, draft: Draft) -> StoredVersion:
-        # What this work itself changed of the set of parameters is built for what it writes too: its job comes later.
-        if draft.epoch < self._first_epoch:
-            raise StaleIndex
+        self._refuse_stale(draft)
         key = rid(draft.resource_type, draft.logical_id)
         before = None if draft.fresh else await self._before(key, draft.resource_type, draft.logical_id)
         if before and before.method != METHODS[DELETE] and not await self._permitted(before):
             raise Forbidden(f"{draft.resource_type}/{draft.logical_id} is not yours to write.")
+        written = self._append(draft, key, before)
+        if draft.resource_type == "SearchParameter":
+            await self._define(draft.logical_id, draft.parameters)
+        if not await self._permitted(written):
+            raise Forbidden(f"{draft.resource_type}/{draft.logical_id} would be outside of what you may write.")
+        if draft.companions:
+            await self.put_companions(draft)
+        return written
+
+    async def put_companions(self, draft: Draft) -> list[StoredVersion]:
+        self._refuse_stale(draft)
+        companions = [(rid(one.resource_type, one.logical_id), one) for one in draft.companions]
+        wanted = {key for key, one in companions if not one.fresh}
+        wanted |= {rid(*one.about) for _, one in companions if one.about is not None}
+        if unknown := [key for key in wanted if not self._looked_up(key)]:
+            await self._look_up(unknown, False)
+        return [
+            self._append(one, key, None)
+            for key, one in companions
+            if self._state(key) is None and not self._is_deleted(one.about)
+        ]
+
+    def _is_deleted(self, key: tuple[str, str] | None) -> bool:
+        state = self._state(rid(*key)) if key is not None else None
+        return state is not None and state.method == METHODS[DELETE]
+
+    def _refuse_stale(self, draft: Draft) -> None:
+        # What this work itself changed of the set of parameters is built for what it writes too: its job comes later.
+        if draft.epoch < self._first_epoch:
+            raise StaleIndex
+
+    def _append(self, draft: Draft, key: int, before: StoredVersion | None) -> StoredVersion:
+        """The version after `before`, the newest there is."""
         version_id = before.version_id + 1 if before else 1
         method = UPDATE if before and before.method != METHODS[DELETE] else CREATE
         seq = self._next_seq()
@@ -245,10 +276,6 @@ class SqlTransaction:
             draft.resource_type, draft.logical_id, version_id, self.last_updated, METHODS[method], seq, body, blob
         )
         self._own_states[key] = written
-        if draft.resource_type == "SearchParameter":
-            await self._define(draft.logical_id, draft.parameters)
-        if not await self._permitted(written):
-            raise Forbidden(f"{draft.resource_type}/{draft.logical_id} would be outside of what you may write.")
         return written
 
     async def delete(self, resource_type: str, logical_id: str) -> StoredVersion | None:

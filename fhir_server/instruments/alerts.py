@@ -1,0 +1,209 @@
+"""What an answer that somebody must look at brings with it: a Flag on the patient and a Task for a clinician.
+
+Every write of a QuestionnaireResponse passes here, so this reads the `alerts` of the scoring definitions and the answer
+itself, without the scorer: whatever is wrong with the rest of the response, whatever its questionnaire's version
+(docs/instruments.md, "PHQ-9 item 9"). R4 flag.html, task.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fhir_server import content_files
+from fhir_server.model.instant import format_instant, now
+from fhir_server.model.reference import parse_reference
+
+Json = dict[str, Any]
+
+SPEAKING = frozenset(("completed", "amended", "in-progress", "stopped"))
+"""Of R4's questionnaire-answers-status; a response entered in error says nothing about anybody."""
+
+_ORDINAL_VALUE = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
+_FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
+_FLAG_CATEGORY = "http://terminology.hl7.org/CodeSystem/flag-category"
+_NO_ANSWER = (
+    "http://terminology.hl7.org/CodeSystem/data-absent-reason",
+    "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
+)
+"""Systems of codes that say why there is no answer."""
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """An entry of `alerts` in a scoring definition."""
+
+    name: str
+    item: str
+    above: Decimal
+    title: str
+    advice: str
+
+
+class _Definition(msgspec.Struct):
+    instrument: str
+    alerts: list[Alert] = []
+
+
+def alert_resources(response: Json, canonical_base: str) -> Iterator[Json]:
+    """The Flag and the Task of each alert that `response`, which has its id, raises.
+
+    Their ids follow from the response, the alert and the patient, so each is stored once; answers given to another
+    patient are about that one.
+    """
+    if response.get("status") not in SPEAKING:
+        return
+    url = str(response.get("questionnaire", "")).partition("|")[0]
+    instrument = url.rpartition("/Questionnaire/")[2]
+    for alert in _alerts().get(instrument, ()):
+        values = [_number(answer) for answer in _answers(response, alert.item)]
+        if raising := [value for value in values if value is None or value > alert.above]:
+            highest = max((value for value in raising if value is not None), default=None)
+            yield from _resources(response, f"{instrument}.{alert.name}", alert, highest, canonical_base)
+
+
+def subject_of(response: Json) -> tuple[str, str] | None:
+    """Type and id of whom `response` is about, where that is a resource of this server."""
+    subject = parse_reference(str(response.get("subject", {}).get("reference", "")))
+    return (subject.resource_type, subject.logical_id) if subject.is_local else None
+
+
+@cache
+def _alerts() -> dict[str, list[Alert]]:
+    """By instrument; only those that have any. The definitions are checked at start (`catalogue.shipped`)."""
+    folder = Path(content_files.root()) / "questionnaires"
+    decoder = msgspec.json.Decoder(_Definition)
+    found = [decoder.decode(path.read_bytes()) for path in sorted(folder.glob("*/scoring.json"))]
+    return {definition.instrument: definition.alerts for definition in found if definition.alerts}
+
+
+def _answers(parent: Json, link_id: str) -> Iterator[Json]:
+    """Every answer to the item, wherever it stands."""
+    for item in parent.get("item", ()):
+        answers = item.get("answer", ())
+        if item.get("linkId") == link_id:
+            yield from (answer for answer in answers if _is_given(answer))
+        yield from _answers(item, link_id)
+        for answer in answers:
+            yield from _answers(answer, link_id)
+
+
+def _is_given(answer: Json) -> bool:
+    coding = answer.get("valueCoding")
+    if coding is not None:
+        return coding.get("system") not in _NO_ANSWER
+    return any(key.startswith("value") for key in answer)
+
+
+def _number(answer: Json) -> Decimal | None:
+    """What was answered; None when it cannot be read, which alerts too: better once too often than once too little.
+
+    A coding counts by its code (the raw number in all shipped questionnaires) and by the ordinalValue it carries, the
+    higher of the two.
+    """
+    kind, value = next((key, value) for key, value in answer.items() if key.startswith("value"))
+    said = [value]
+    if kind == "valueCoding":
+        extensions = value.get("extension", ())
+        said = [one.get("valueDecimal") for one in extensions if one.get("url") == _ORDINAL_VALUE]
+        said.append(value.get("code"))
+    elif kind == "valueQuantity":
+        said = [value.get("value")]
+    return max((number for one in said if (number := _as_number(one)) is not None), default=None)
+
+
+def _as_number(value: Any) -> Decimal | None:
+    if isinstance(value, str):
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    return Decimal(value) if isinstance(value, int | Decimal) else None
+
+
+def _resources(response: Json, code: str, alert: Alert, value: Decimal | None, canonical_base: str) -> Iterator[Json]:
+    subject = response.get("subject", {})
+    answered = "answered, but the answer cannot be read" if value is None else f"answered {value}"
+    told = f"{alert.title}: {answered}. {alert.advice}"
+    concept = {
+        "coding": [{"system": f"{canonical_base}/CodeSystem/msk-score", "code": code, "display": alert.title}],
+        "text": alert.title,
+    }
+    logical_id = _logical_id(response["id"], code, subject)
+    answers = {"reference": f"QuestionnaireResponse/{response['id']}"}
+    known = _names_a_patient(subject)
+    if known:
+        yield _flag(logical_id, concept, answers, response)
+    else:
+        told += " The response names no Patient, so there is no Flag: find out whose it is."
+    yield _task(logical_id, concept, answers, response, canonical_base, told, flagged=known)
+
+
+def _flag(logical_id: str, concept: Json, answers: Json, response: Json) -> Json:
+    return {
+        "resourceType": "Flag",
+        "id": logical_id,
+        "extension": [{"url": _FLAG_DETAIL, "valueReference": answers}],
+        "status": "active",
+        "category": [{"coding": [{"system": _FLAG_CATEGORY, "code": "safety", "display": "Safety"}]}],
+        "code": concept,
+        "subject": response["subject"],
+        "period": {"start": response.get("authored") or _now()},
+        **_carried(response, "encounter"),
+    }
+
+
+def _task(
+    logical_id: str, concept: Json, answers: Json, response: Json, canonical_base: str, told: str, *, flagged: bool
+) -> Json:
+    kind = {
+        "system": f"{canonical_base}/CodeSystem/msk-task-code",
+        "code": "safety-review",
+        "display": "Safety review",
+    }
+    task: Json = {
+        "resourceType": "Task",
+        "id": logical_id,
+        **_carried(response, "basedOn"),
+        "status": "requested",
+        "intent": "order",
+        "priority": "urgent",
+        "code": {"coding": [kind]},
+        "description": told,
+        "focus": answers,
+        **({"for": response["subject"]} if flagged else {}),
+        **_carried(response, "encounter"),
+        "authoredOn": _now(),
+        "performerType": [{"text": "Clinician"}],
+        "reasonCode": concept,
+    }
+    if flagged:
+        task["reasonReference"] = {"reference": f"Flag/{logical_id}"}
+    return task
+
+
+def _carried(response: Json, element: str) -> Json:
+    return {element: response[element]} if element in response else {}
+
+
+def _names_a_patient(subject: Json) -> bool:
+    """R4 Flag.subject: what is known to be something else than a Patient, or lies in the response, is not flagged."""
+    reference = parse_reference(str(subject.get("reference", "")))
+    kind = subject.get("type") or reference.resource_type
+    return kind in ("", "Patient") and not reference.is_fragment and bool(reference.text or subject.get("identifier"))
+
+
+def _logical_id(response_id: str, code: str, subject: Json) -> str:
+    reference = parse_reference(str(subject.get("reference", "")))
+    identifier = subject.get("identifier", {})
+    whose = f"{reference.resource_type}/{reference.logical_id}" if reference.is_local else reference.text
+    whose = whose or f"{identifier.get('system', '')}|{identifier.get('value', '')}"
+    return blake2b(f"{response_id}|{code}|{whose}".encode(), digest_size=16).hexdigest()
+
+
+def _now() -> str:
+    return format_instant(now()).decode()
