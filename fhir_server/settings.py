@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         pattern="^(refuse|allow)$",
         description="Whether $score applies rules known from memory only; its results are then preliminary.",
     )
+    score_on_write: bool = Field(
+        False, description="Store the scores of every response that is written, as $score with persist does."
+    )
     time_zone: str = Field(
         "Europe/London", description="Zone of dates and times that carry none (R4 search.html#date)."
     )

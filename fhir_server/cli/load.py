@@ -21,6 +21,7 @@ from fhir_server.cli.failures import explained
 from fhir_server.cli.options import add_settings, positive, settings_of
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
+from fhir_server.operations.score_on_write import scoring_on_write
 from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
@@ -29,6 +30,8 @@ SETTINGS = (
     "database",
     "base_url",
     "canonical_base",
+    "score_unverified",
+    "score_on_write",
     "time_zone",
     "max_body_bytes",
     "max_bundle_entries",
@@ -103,7 +106,7 @@ async def _load(
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: task.cancelling() or task.cancel())
     store = await open_store(settings)
     try:
-        server = Server(store, settings, served_operations(settings.canonical_base))
+        server = scoring_on_write(Server(store, settings, served_operations(settings.canonical_base)))
         await load(
             server,
             found,

@@ -16,6 +16,7 @@ from fhir_server.http.worker import Worker
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.router import dispatch
 from fhir_server.observability import logs, metrics
+from fhir_server.operations.score_on_write import scoring_on_write
 from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
@@ -68,7 +69,7 @@ def _worker(
         store = await open_store(settings, writing=first or forward_socket is None)
         if isinstance(store, SqlStore):
             store.writer.group_sizes = metrics.write_group_committed
-        return Server(store, settings, served_operations(settings.canonical_base))
+        return scoring_on_write(Server(store, settings, served_operations(settings.canonical_base)))
 
     def build(overloaded: Callable[[], bool]) -> Application:
         return create_app(
