@@ -218,7 +218,7 @@ def _warnings(
         if not answers.readings.get(alert.item):
             yield Issue(
                 "incomplete",
-                f"{alert.title}: no readable answer, so nobody has been warned. Look at the response.",
+                f"{alert.title}: no answer that can be read: look at the response.",
                 item_expression(alert.item),
                 "warning",
             )
