@@ -1,8 +1,8 @@
 """Definitions with one number changed, each of which the golden vectors must tell from the right one.
 
 The checks at load (ranges, schema) are left out, so that it is the vectors that tell. Not changed: what makes no
-difference (options of questions in no score, band edges between two cells of a table), and the tables of thousands
-of cells, whose digest test_eq5d_tables.py holds.
+difference (options of questions in no score or that count the same, band edges between two cells of a table), and
+the tables of thousands of cells.
 """
 
 from __future__ import annotations
@@ -115,11 +115,12 @@ def _of_score(score: dict[str, Any]) -> Iterator[tuple[str, list[Any], Any]]:
         if bound in score["missing"]:
             for step in (1, -1):
                 yield f"{bound} {step:+}", ["missing", bound], score["missing"][bound] + step
-    for holder in ([], ["missing"], ["bands"]):
-        part = score[holder[0]] if holder and holder[0] in score else {} if holder else score
-        if "evidence" in part:
+    for path, part in (([], score), (["missing"], score["missing"])):
+        # where the whole rule is from memory, what else is makes no difference
+        whole = path and score["evidence"] == "memory"
+        if "evidence" in part and rule["kind"] != "strata" and not whole:
             other = "secondary" if part["evidence"] == "memory" else "memory"
-            yield f"evidence of {(holder or ['the rule'])[0]}", [*holder, "evidence"], other
+            yield f"evidence of {(path or ['the rule'])[0]}", [*path, "evidence"], other
 
 
 def _of_item(right: Definition, link_id: str) -> Iterator[_Change]:
@@ -129,13 +130,13 @@ def _of_item(right: Definition, link_id: str) -> Iterator[_Change]:
     for raw, number in change.get("recode", {}).items():
         other = number + Decimal("0.01")
         yield f"{link_id}: recode of {raw}", _with_scoring(right, ["items", link_id, "recode", raw], other)
-    levels = [place for place, value in enumerate(_ordinals(_question(right.questionnaire, link_id))) if value]
-    for one, other in pairwise(levels):
+    ordinals = _ordinals(_question(right.questionnaire, link_id))
+    for one, other in pairwise(place for place, value in enumerate(ordinals) if value):
+        if not _tells_apart(right, link_id, ordinals[one], ordinals[other]):
+            continue
         questionnaire = deepcopy(right.questionnaire)
-        ordinals = _ordinals(_question(questionnaire, link_id))
-        first, second = ordinals[one], ordinals[other]
-        assert first is not None
-        assert second is not None
+        swapped = _ordinals(_question(questionnaire, link_id))
+        first, second = swapped[one], swapped[other]
         first["valueDecimal"], second["valueDecimal"] = second["valueDecimal"], first["valueDecimal"]
         changed = Definition(right.metadata, right.scoring, questionnaire, right.tables)
         yield f"{link_id}: options {one} and {other} swapped", changed
@@ -164,6 +165,18 @@ def _question(parent: dict[str, Any], link_id: str) -> dict[str, Any]:
         pending += question.get("item", [])
 
 
-def _ordinals(question: dict[str, Any]) -> list[dict[str, Any] | None]:
-    """The extension with the raw code of each option; None where one has no code."""
-    return [next(iter(option["valueCoding"].get("extension", ())), None) for option in question.get("answerOption", ())]
+def _ordinals(question: dict[str, Any]) -> list[dict[str, Any]]:
+    """The extension with the raw code of each option; empty where one has no code."""
+    options = (option["valueCoding"] for option in question.get("answerOption", ()))
+    return [next(iter(option.get("extension", ())), {}) for option in options]
+
+
+def _tells_apart(right: Definition, link_id: str, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether some score counts the two raw codes differently."""
+    raw, another = str(one["valueDecimal"]), str(other["valueDecimal"])
+    recode = right.scoring.get("items", {}).get(link_id, {}).get("recode", {})
+    if recode and recode[raw] == recode[another]:
+        return False
+    rules = [score["rule"] for score in right.scoring["scores"]]
+    points = [rule["points"][link_id] for rule in rules if link_id in rule.get("points", {})]
+    return not points or any(by_text[raw] != by_text[another] for by_text in points)
