@@ -33,6 +33,8 @@ class Outcome:
     value: Exact | str | Absence
     imputed: tuple[str, ...] = ()
     imputed_value: Exact | None = None
+    left_out: tuple[str, ...] = ()
+    """Items of the categories that have no answer: the mean does without them."""
     unverified: bool = False
     """A rule known from memory only had a part in it: the score's, its missing rule, or those of a score it needs."""
 
@@ -107,7 +109,9 @@ def _of_categories(
         return Outcome(rule.value(values, subject))
     items = tuple(item for category in missing for item in category.items)
     absence = _too_many_missing(score, items, len(missing), allow_unverified)
-    return Outcome(absence or rule.value(values, subject), unverified=_from_memory(score))
+    if absence:
+        return Outcome(absence)
+    return Outcome(rule.value(values, subject), left_out=items, unverified=_from_memory(score))
 
 
 def _from_memory(score: Score) -> bool:

@@ -31,6 +31,11 @@ def _sentences(instrument: Instrument, result: ScoreResult) -> Iterator[str]:
             f"Without answer: {', '.join(result.imputed)}; taken as {result.imputed_value}, the mean of the answered "
             f"items. Evidence: {score.missing.evidence}. {score.missing.source}"
         )
+    if result.left_out and score.missing:
+        yield (
+            f"Without answer: {', '.join(result.left_out)}; their categories are left out of the mean. "
+            f"Evidence: {score.missing.evidence}. {score.missing.source}"
+        )
     if result.band and score.bands:
         yield f"Band {result.band.display}. Evidence: {score.bands.evidence}. {score.bands.source}"
     if instrument.experimental:

@@ -45,6 +45,8 @@ class ScoreResult:
     """As answered, by linkId: of the score's own items."""
     imputed: tuple[str, ...]
     imputed_value: Decimal | None
+    left_out: tuple[str, ...]
+    """Items of the categories without answer."""
     band: Band | None
     status: Status
 
@@ -150,6 +152,7 @@ def _result(
         readings={link_id: readings[link_id] for link_id in score.items if link_id in readings},
         imputed=outcome.imputed,
         imputed_value=None if outcome.imputed_value is None else as_decimal(outcome.imputed_value),
+        left_out=outcome.left_out,
         band=band,
         status=status_of(response_status, unverified=unverified),
     )
@@ -245,6 +248,13 @@ def _result_warnings(result: ScoreResult) -> Iterator[Issue]:
             "incomplete",
             f"{title}: {', '.join(result.imputed)} without answer, taken as the mean of the "
             f"answered items ({result.imputed_value}).",
+            "QuestionnaireResponse.item",
+            "warning",
+        )
+    if result.left_out:
+        yield Issue(
+            "incomplete",
+            f"{title}: {', '.join(result.left_out)} without answer; their categories are left out of the mean.",
             "QuestionnaireResponse.item",
             "warning",
         )
