@@ -31,7 +31,7 @@ PSEQ = Golden(
         *each_level(TEN, range(7), total),
         *(
             vector(f"{whole}, {band}", adding_up(TEN, whole, 6), {"total": whole}, bands={"total": band},
-                   allow_unverified=True)
+                   status="final")
             for whole, band in (
                 (19, "severe"), (20, "moderate"), (30, "moderate"), (31, "mild"), (40, "mild"), (41, "minimal"),
             )

@@ -70,7 +70,7 @@ def pair(instrument: str, what: str) -> Golden:
             *each_level(TWO, range(4), total),
             *(
                 vector(f"{sum(given)}, {band}", mixed(TWO, given), {"total": sum(given)}, bands={"total": band},
-                       allow_unverified=True)
+                       status="final")
                 for given, band in (([2, 0], "negative"), ([0, 3], "positive"))
             ),
             vector("one missing whatever is allowed", {"q2": 3}, refused=["q1"], allow_unverified=True),
@@ -163,7 +163,7 @@ def hads(answers: dict[str, Any]) -> Expected:
 def hads_band(name: str, anxious: list[int], band: str) -> Vector:
     """`anxious` for the anxiety items, 1 each for depression: 7, normal."""
     answers = mixed(ANXIETY, anxious) | every(DEPRESSION, 1)
-    return vector(name, answers, {"anxiety": sum(anxious), "depression": 7}, allow_unverified=True,
+    return vector(name, answers, {"anxiety": sum(anxious), "depression": 7}, status="final",
                   bands={"anxiety": band, "depression": "normal"})  # fmt: skip
 
 
@@ -178,9 +178,9 @@ BORDER = mixed(ANXIETY, [2, 2, 1, 1, 1, 1, 1]) | mixed(DEPRESSION, [3, 2, 2, 1, 
 
 HADS = Golden(
     "hads",
-    "14 item scores 0 to 3: odd items anxiety, even items depression, each 0 to 21 (awell-score c37843e). Bands 0-7, "
-    "8-10, 11-21 and the rule for one missing of seven (mean of the six) are from memory: applied only where "
-    "unverified rules are allowed.",
+    "14 item scores 0 to 3: odd items anxiety, even items depression, each 0 to 21; bands 0-7, 8-10, 11-21 "
+    "(awell-score c37843e; bands on a copy of the form too). The rule for one missing of seven (mean of the six) is "
+    "from memory: applied only where unverified rules are allowed.",
     "tools/golden/mood.py, fractions; bands typed",
     [
         vector("lowest: 14 x 0", every(FOURTEEN, 0), {"anxiety": 0, "depression": 0}, status="final"),
@@ -196,7 +196,7 @@ HADS = Golden(
         hads_band("anxiety 11, start of abnormal", [2, 2, 2, 2, 1, 1, 1], "abnormal"),
         *(
             vector(f"anxiety {anxiety}, depression {depression}", answers,
-                   {"anxiety": anxiety, "depression": depression}, allow_unverified=True,
+                   {"anxiety": anxiety, "depression": depression}, status="final",
                    bands={"anxiety": "normal", "depression": band})
             for depression, band in ((7, "normal"), (8, "borderline"), (10, "borderline"), (11, "abnormal"))
             for anxiety in [6]

@@ -51,7 +51,7 @@ NPRS = Golden(
     [
         *(vector(f"rated {n}", {"q1": n}, {"score": n}, status="final") for n in range(11)),
         *(
-            vector(f"rated {n}, {band}", {"q1": n}, {"score": n}, bands={"score": band}, allow_unverified=True)
+            vector(f"rated {n}, {band}", {"q1": n}, {"score": n}, bands={"score": band}, status="final")
             for n, band in (
                 (0, "none"), (1, "mild"), (3, "mild"), (4, "moderate"), (6, "moderate"), (7, "severe"), (10, "severe"),
             )

@@ -27,7 +27,7 @@ def total(answers: dict[str, Any]) -> Expected:
 
 def in_band(whole: int, band: str) -> Vector:
     answers = adding_up(SECTIONS, whole, 5)
-    return vector(f"{whole} of 50, {band}", answers, percent(answers), bands={"percent": band}, allow_unverified=True)
+    return vector(f"{whole} of 50, {band}", answers, percent(answers), bands={"percent": band}, status="final")
 
 
 ODI_EDGES = ((0, "minimal"), (10, "minimal"), (11, "moderate"), (20, "moderate"), (21, "severe"), (30, "severe"),
