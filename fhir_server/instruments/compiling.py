@@ -69,6 +69,9 @@ def compile_instrument(
         algorithm_version=scoring["version"],
         checksum=checksum,
         items=items,
+        changed_items=tuple(link_id for link_id, item in items.items() if item.changes_readings),
+        offers_not_applicable=any(NOT_APPLICABLE in item.options.values() for item in items.values()),
+        conditional=any("enableWhen" in item for item, _ in _all_items(questionnaire["item"], TOP)),
         scores=tuple(
             _score(score, f"scoring.json $.scores[{index}]", tables, direction)
             for index, score in enumerate(scoring["scores"])
@@ -94,6 +97,7 @@ def _item(item: dict[str, Any], place: Place, change: dict[str, Any]) -> Item:
         kind = ""
     elif kind == "integer" and item.get("answerOption"):
         kind = "choice"
+    options = dict(_option(item["linkId"], option) for option in item.get("answerOption", ()) if kind == "choice")
     unit = extensions.get(_UNIT, {}).get("valueCoding", {}).get("code", "")
     if kind == "quantity" and not unit:
         raise DefinitionError(f"questionnaire.json item {item['linkId']}: a quantity needs its unit")
@@ -101,7 +105,8 @@ def _item(item: dict[str, Any], place: Place, change: dict[str, Any]) -> Item:
         link_id=item["linkId"],
         type=kind,
         place=place,
-        options=dict(_option(item["linkId"], option) for option in item.get("answerOption", ()) if kind == "choice"),
+        options=options,
+        codings=_codings(options),
         low=_bound(extensions.get(_MIN_VALUE)),
         high=_bound(extensions.get(_MAX_VALUE)),
         step=_step(kind, change, extensions.get(_MAX_PLACES)),
@@ -109,6 +114,12 @@ def _item(item: dict[str, Any], place: Place, change: dict[str, Any]) -> Item:
         recode=_numbers(change["recode"]) if "recode" in change else None,
         reverse_from=exact(change["reverse_from"]) if "reverse_from" in change else None,
     )
+
+
+def _codings(options: Mapping[AnswerKey, Reading]) -> dict[tuple[str, str], Reading] | None:
+    if not options or any(kind != "coding" for kind, _, _ in options):
+        return None
+    return {(system, code): reading for (_, system, code), reading in options.items()}
 
 
 def _bound(extension: dict[str, Any] | None) -> Exact | None:
@@ -154,6 +165,7 @@ def _score(score: dict[str, Any], path: str, tables: Mapping[str, Table], direct
         codings=tuple(score.get("codings", ())),
         rule=rule,
         kind=score["rule"]["kind"],
+        inputs=rule.inputs,
         items=tuple(name for name in rule.inputs if not name.startswith(numbers_of(""))),
         low=exact(reach["low"]) if "low" in reach else None,
         high=exact(reach["high"]) if "high" in reach else None,

@@ -64,6 +64,8 @@ class Item:
     place: Place = TOP
     options: Mapping[AnswerKey, Reading] = field(default_factory=dict)
     """Of a choice: the reading of each answer."""
+    codings: Mapping[tuple[str, str], Reading] | None = None
+    """The same by system and code alone, of a choice among codings."""
     low: Exact | None = None
     high: Exact | None = None
     """Bounds of a number; None: open."""
@@ -171,8 +173,10 @@ class Score:
     rule: Rule
     kind: str
     """Of the rule, as scoring.json names it."""
+    inputs: tuple[str, ...]
+    """The rule's."""
     items: tuple[str, ...]
-    """linkIds among the rule's inputs."""
+    """linkIds among the inputs."""
     low: Exact | None
     high: Exact | None
     """Possible range; None where it is open, or there is no number."""
@@ -215,6 +219,11 @@ class Instrument:
     checksum: str
     """SHA-256 of the scoring definition, its tables and the Questionnaire, hex."""
     items: dict[str, Item]
+    changed_items: tuple[str, ...]
+    """Those whose readings are recoded or reversed."""
+    offers_not_applicable: bool
+    conditional: bool
+    """Some items are asked under a condition only (enableWhen)."""
     scores: tuple[Score, ...]
     alerts: tuple[Alert, ...]
 

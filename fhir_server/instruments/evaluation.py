@@ -57,7 +57,7 @@ def evaluate(
     for score in instrument.scores:
         outcome = _outcome(score, values, subject, allow_unverified)
         outcomes.append(outcome)
-        if unverified and not unverified.isdisjoint(score.rule.inputs):
+        if unverified and not unverified.isdisjoint(score.inputs):
             outcome.unverified = True
         name = numbers_of(score.name)
         if isinstance(outcome.value, int | Fraction):
@@ -69,12 +69,11 @@ def evaluate(
 
 def item_values(instrument: Instrument, readings: Mapping[str, Reading]) -> dict[str, Exact]:
     """The readings recoded and reversed as the definition says; questions that do not apply have no value."""
-    items = instrument.items
-    return {
-        link_id: items[link_id].value(reading) if items[link_id].changes_readings else reading
-        for link_id, reading in readings.items()
-        if reading is not NOT_APPLICABLE
-    }
+    values = {link_id: reading for link_id, reading in readings.items() if reading is not NOT_APPLICABLE}
+    for link_id in instrument.changed_items:
+        if link_id in values:
+            values[link_id] = instrument.items[link_id].value(values[link_id])
+    return values
 
 
 def _outcome(score: Score, values: dict[str, Exact], subject: Subject, allow_unverified: bool) -> Outcome:
@@ -92,7 +91,7 @@ def _outcome(score: Score, values: dict[str, Exact], subject: Subject, allow_unv
 
 
 def _of_inputs(score: Score, values: dict[str, Exact], subject: Subject, allow_unverified: bool) -> Outcome:
-    missing = tuple(name for name in score.rule.inputs if name not in values)
+    missing = tuple([name for name in score.inputs if name not in values])
     if not missing:
         return Outcome(score.rule.value(values, subject))
     absence = _too_many_missing(score, missing, len(missing), allow_unverified)

@@ -41,11 +41,14 @@ class Linear:
         total: Exact = sum(terms)
         if self.mean:
             total = Fraction(total) / len(terms)
-        total = total * self.multiply + self.add
+        if self.multiply != 1 or self.add:
+            total = total * self.multiply + self.add
         for condition, amount in self.adjustments:
             if condition(values):
                 total += amount
-        return exact(total if self.places is None else Fraction(round_half_up(total, self.places)))
+        if self.places is not None:
+            return exact(round_half_up(total, self.places))
+        return total if type(total) is int else exact(total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from fhir_server.instruments.definition import (
     Subject,
 )
 from fhir_server.instruments.evaluation import NOBODY, Outcome, evaluate
+from fhir_server.instruments.quick import quick_readings
 from fhir_server.instruments.rounding import as_decimal, round_half_up
 
 Status = Literal["final", "preliminary", "amended"]
@@ -94,12 +95,17 @@ def score_response(
     `now` (with a zone) tells a response dated in the future. Rules known from memory only are applied when
     `allow_unverified` says so, and make the result preliminary. `subject` is for tables by age and sex.
     """
-    answers = read_answers(instrument, response)
-    unacceptable = list(refusals(instrument, response, now))
+    unacceptable: list[Issue] = []
+    readings = quick_readings(instrument, response, now)
+    if readings is not None:
+        answers = Answers({link_id: [reading] for link_id, reading in readings.items()})
+    else:
+        answers = read_answers(instrument, response)
+        unacceptable = list(refusals(instrument, response, now))
+        readings = {link_id: values[0] for link_id, values in answers.readings.items() if values}
     refused = [*unacceptable, *answers.issues]
     results: tuple[ScoreResult, ...] = ()
     if not refused:
-        readings = {link_id: values[0] for link_id, values in answers.readings.items()}
         results = score_readings(
             instrument, readings, str(response["status"]), allow_unverified=allow_unverified, subject=subject
         )
@@ -141,8 +147,6 @@ def _result(
     value = outcome.value
     number = value if isinstance(value, int | Fraction) else None
     bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
-    band = bands.of(number) if bands and number is not None else None
-    unverified = outcome.unverified or (bands is not None and bands.evidence == "memory")
     return ScoreResult(
         score=score,
         value=None if number is None else as_decimal(number),
@@ -153,14 +157,15 @@ def _result(
         imputed=outcome.imputed,
         imputed_value=None if outcome.imputed_value is None else as_decimal(outcome.imputed_value),
         left_out=outcome.left_out,
-        band=band,
-        status=status_of(response_status, unverified=unverified),
+        band=bands.of(number) if bands and number is not None else None,
+        status=status_of(score, outcome, response_status, allow_unverified=allow_unverified),
     )
 
 
-def status_of(response_status: str, *, unverified: bool) -> Status:
-    """Of a score: R4 observation-status."""
-    if unverified or response_status == "in-progress":
+def status_of(score: Score, outcome: Outcome, response_status: str, *, allow_unverified: bool) -> Status:
+    """Of a score (R4 observation-status): preliminary when any rule it came from is known from memory only."""
+    banded = allow_unverified and score.bands is not None and score.bands.evidence == "memory"
+    if outcome.unverified or banded or response_status == "in-progress":
         return "preliminary"
     return "amended" if response_status == "amended" else "final"
 

@@ -1,0 +1,144 @@
+"""Many responses scored one after the other: the same kernel as `$score`, without explaining what has no fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from fhir_server.errors import BusinessRule, Issue
+from fhir_server.instruments.catalogue import Catalogue
+from fhir_server.instruments.definition import Absence, Alert, Exact, Instrument, Subject
+from fhir_server.instruments.evaluation import NOBODY, Outcome, evaluate
+from fhir_server.instruments.observation import observations
+from fhir_server.instruments.quick import quick_readings
+from fhir_server.instruments.rounding import as_decimal
+from fhir_server.instruments.scoring import Scoring, reason, score_response, status_of
+
+
+class Row(NamedTuple):
+    """One score of one response, or, with `score` empty, why the response has none."""
+
+    response: str | None
+    score: str
+    """`<instrument id>.<score name>`."""
+    value: str | None
+    status: str
+    """As of the Observation; `absent` for a score without a value, `refused` for a response without scores, `alert`."""
+    reason: str | None
+
+
+class BatchScorer:
+    """Scores responses to any instrument of a catalogue as they come."""
+
+    def __init__(self, catalogue: Catalogue, now: datetime, *, allow_unverified: bool = False) -> None:
+        self._catalogue = catalogue
+        self._now = now
+        self._allow_unverified = allow_unverified
+        self._scorers: dict[str, _InstrumentScorer] = {}
+
+    def rows(self, response: dict[str, Any], subject: Subject = NOBODY) -> list[Row]:
+        """One row for each score, or one that says why there are none."""
+        try:
+            return self._scorer_of(response).rows(response, subject)
+        except BusinessRule as unknown:
+            return [_refusal(response, unknown.issues)]
+
+    def observations(self, response: dict[str, Any], subject: Subject = NOBODY) -> list[dict[str, Any]]:
+        """The Observations that `$score` answers with. Raises BusinessRule when the response is not scored."""
+        return self._scorer_of(response).observations(response, subject)
+
+    def instrument_of(self, response: dict[str, Any]) -> Instrument:
+        """Raises BusinessRule for a questionnaire without a scoring definition."""
+        return self._scorer_of(response).instrument
+
+    def _scorer_of(self, response: dict[str, Any]) -> _InstrumentScorer:
+        canonical = response.get("questionnaire")
+        text = canonical if isinstance(canonical, str) else ""
+        scorer = self._scorers.get(text)
+        if scorer is None:
+            instrument = self._catalogue.of_questionnaire(text)
+            scorer = _InstrumentScorer(instrument, self._now, self._allow_unverified)
+            if text == instrument.canonical:  # what else responses name is of no bound
+                self._scorers[text] = scorer
+        return scorer
+
+
+class _InstrumentScorer:
+    def __init__(self, instrument: Instrument, now: datetime, allow_unverified: bool) -> None:
+        self.instrument = instrument
+        self._now = now
+        self._allow_unverified = allow_unverified
+        self._names = [f"{instrument.id}.{score.name}" for score in instrument.scores]
+        self._texts: dict[Exact, str] = {}
+
+    def rows(self, response: dict[str, Any], subject: Subject) -> list[Row]:
+        readings = quick_readings(self.instrument, response, self._now)
+        if readings is None:
+            scoring = self._closely(response, subject)
+            return self._rows_of(response, scoring)
+        outcomes = evaluate(self.instrument, readings, subject, allow_unverified=self._allow_unverified)
+        rows = self._rows(response, outcomes)
+        if all(row.value is None for row in rows):
+            return self._rows_of(response, self._closely(response, subject))
+        for alert in self.instrument.alerts:
+            reading = readings.get(alert.item)
+            if isinstance(reading, int) and reading > alert.above:
+                rows.append(self._alert(response, alert, str(reading)))
+        return rows
+
+    def observations(self, response: dict[str, Any], subject: Subject) -> list[dict[str, Any]]:
+        scoring = self._closely(response, subject)
+        if scoring.refused:
+            raise BusinessRule("The response is not scored.", issues=[*scoring.refused, *scoring.warnings])
+        return observations(scoring, response)
+
+    def _closely(self, response: dict[str, Any], subject: Subject) -> Scoring:
+        return score_response(
+            self.instrument, response, now=self._now, allow_unverified=self._allow_unverified, subject=subject
+        )
+
+    def _rows(self, response: dict[str, Any], outcomes: list[Outcome]) -> list[Row]:
+        response_id, response_status = response.get("id"), response["status"]
+        rows = []
+        for name, score, outcome in zip(self._names, self.instrument.scores, outcomes, strict=True):
+            value = outcome.value
+            if isinstance(value, Absence):
+                rows.append(Row(response_id, name, None, "absent", reason(value)))
+                continue
+            status = status_of(score, outcome, response_status, allow_unverified=self._allow_unverified)
+            rows.append(Row(response_id, name, value if isinstance(value, str) else self._text(value), status, None))
+        return rows
+
+    def _text(self, value: Exact) -> str:
+        text = self._texts.get(value)
+        if text is None:
+            if len(self._texts) > _KEPT:
+                self._texts.clear()
+            text = self._texts[value] = f"{as_decimal(value):f}"
+        return text
+
+    def _rows_of(self, response: dict[str, Any], scoring: Scoring) -> list[Row]:
+        response_id = response.get("id")
+        rows = [_refusal(response, scoring.refused)] if scoring.refused else []
+        for name, result in zip(self._names, scoring.results, strict=False):
+            if result.absence:
+                rows.append(Row(response_id, name, None, "absent", reason(result.absence)))
+            else:
+                value = result.code if result.value is None else f"{result.value:f}"
+                rows.append(Row(response_id, name, value, result.status, None))
+        rows += [self._alert(response, raised.alert, f"{raised.value:f}") for raised in scoring.alerts]
+        return rows
+
+    def _alert(self, response: dict[str, Any], alert: Alert, value: str) -> Row:
+        return Row(response.get("id"), f"{self.instrument.id}.{alert.name}", value, "alert", alert.advice)
+
+
+_KEPT = 100_000
+"""Values whose text is kept."""
+
+
+def _refusal(response: dict[str, Any], issues: Iterable[Issue]) -> Row:
+    response_id = response.get("id")
+    why = " ".join(issue.diagnostics for issue in issues)
+    return Row(response_id if isinstance(response_id, str) else None, "", None, "refused", why)
