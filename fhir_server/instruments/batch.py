@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.instruments.catalogue import Catalogue
@@ -16,16 +19,17 @@ from fhir_server.instruments.rounding import as_decimal
 from fhir_server.instruments.scoring import Scoring, reason, score_response, status_of
 
 
-class Row(NamedTuple):
-    """One score of one response, or, with `score` empty, why the response has none."""
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One score of one response, or, without `score`, why the response has none."""
 
-    response: str | None
-    score: str
-    """`<instrument id>.<score name>`."""
-    value: str | None
+    response_id: str | None
+    score: str | None
+    """`<instrument id>.<score name>`, or of an alert."""
+    value: Decimal | str | None
+    """Exact, or a stratum or profile."""
     status: str
     """As of the Observation; `absent` for a score without a value, `refused` for a response without scores, `alert`."""
-    reason: str | None
+    reason: str | None = None
 
 
 class BatchScorer:
@@ -70,7 +74,7 @@ class _InstrumentScorer:
         self._now = now
         self._allow_unverified = allow_unverified
         self._names = [f"{instrument.id}.{score.name}" for score in instrument.scores]
-        self._texts: dict[Exact, str] = {}
+        self._decimals: dict[Exact, Decimal] = {}
 
     def rows(self, response: dict[str, Any], subject: Subject) -> list[Row]:
         readings = quick_readings(self.instrument, response, self._now)
@@ -84,7 +88,7 @@ class _InstrumentScorer:
         for alert in self.instrument.alerts:
             reading = readings.get(alert.item)
             if isinstance(reading, int) and reading > alert.above:
-                rows.append(self._alert(response, alert, str(reading)))
+                rows.append(self._alert(response, alert, Decimal(reading)))
         return rows
 
     def observations(self, response: dict[str, Any], subject: Subject) -> list[dict[str, Any]]:
@@ -107,16 +111,16 @@ class _InstrumentScorer:
                 rows.append(Row(response_id, name, None, "absent", reason(value)))
                 continue
             status = status_of(score, outcome, response_status, allow_unverified=self._allow_unverified)
-            rows.append(Row(response_id, name, value if isinstance(value, str) else self._text(value), status, None))
+            rows.append(Row(response_id, name, value if isinstance(value, str) else self._decimal(value), status))
         return rows
 
-    def _text(self, value: Exact) -> str:
-        text = self._texts.get(value)
-        if text is None:
-            if len(self._texts) > _KEPT:
-                self._texts.clear()
-            text = self._texts[value] = f"{as_decimal(value):f}"
-        return text
+    def _decimal(self, value: Exact) -> Decimal:
+        number = self._decimals.get(value)
+        if number is None:
+            if len(self._decimals) > _KEPT:
+                self._decimals.clear()
+            number = self._decimals[value] = as_decimal(value)
+        return number
 
     def _rows_of(self, response: dict[str, Any], scoring: Scoring) -> list[Row]:
         response_id = response.get("id")
@@ -125,20 +129,19 @@ class _InstrumentScorer:
             if result.absence:
                 rows.append(Row(response_id, name, None, "absent", reason(result.absence)))
             else:
-                value = result.code if result.value is None else f"{result.value:f}"
-                rows.append(Row(response_id, name, value, result.status, None))
-        rows += [self._alert(response, raised.alert, f"{raised.value:f}") for raised in scoring.alerts]
+                rows.append(Row(response_id, name, result.code or result.value, result.status))
+        rows += [self._alert(response, raised.alert, raised.value) for raised in scoring.alerts]
         return rows
 
-    def _alert(self, response: dict[str, Any], alert: Alert, value: str) -> Row:
+    def _alert(self, response: dict[str, Any], alert: Alert, value: Decimal) -> Row:
         return Row(response.get("id"), f"{self.instrument.id}.{alert.name}", value, "alert", alert.advice)
 
 
 _KEPT = 100_000
-"""Values whose text is kept."""
+"""Values whose decimals are kept."""
 
 
 def _refusal(response: dict[str, Any], issues: Iterable[Issue]) -> Row:
     response_id = response.get("id")
     why = " ".join(issue.diagnostics for issue in issues)
-    return Row(response_id if isinstance(response_id, str) else None, "", None, "refused", why)
+    return Row(response_id if isinstance(response_id, str) else None, None, None, "refused", why)
