@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_server.errors import Issue
 from fhir_server.instruments.definition import TOP, Instrument, Item, Place, Reading
+from fhir_server.instruments.enablement import disabled_items
 from fhir_server.instruments.values import UnreadableError, read_value
 
 
@@ -26,6 +27,8 @@ class Answers:
 def read_answers(instrument: Instrument, response: dict[str, Any]) -> Answers:
     """Collect the readings of `response`; an item that cannot be read becomes an issue, never a zero."""
     reader = _Reader(instrument)
+    if instrument.conditional:
+        reader.disabled = disabled_items(instrument.questionnaire, response)
     reader.read_items(response, "QuestionnaireResponse", TOP)
     return reader.answers
 
@@ -34,6 +37,7 @@ class _Reader:
     def __init__(self, instrument: Instrument) -> None:
         self._instrument = instrument
         self._seen: set[str] = set()
+        self.disabled: set[str] = set()
         self.answers = Answers()
 
     def read_items(self, parent: dict[str, Any], expression: str, place: Place) -> None:
@@ -92,6 +96,9 @@ class _Reader:
                 readings.append(read_value(question, answer, values))
             except UnreadableError as unreadable:
                 self._refuse(unreadable.code, unreadable.diagnostics, f"{path}.answer[{index}]{unreadable.below}")
+        if answered and question.link_id in self.disabled:
+            text = f"Item {question.link_id} is answered, though its enableWhen does not hold."
+            self._refuse("business-rule", text, f"{path}.answer")
         if answered > 1:
             text = f"Item {question.link_id} has {answered} answers but takes one."
             self._refuse("duplicate", text, f"{path}.answer")

@@ -35,6 +35,7 @@ _MAX_VALUE = "http://hl7.org/fhir/StructureDefinition/maxValue"
 _MAX_PLACES = "http://hl7.org/fhir/StructureDefinition/maxDecimalPlaces"
 _UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
 _CALCULATED = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression"
+_ENABLE_EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 _ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
 
@@ -98,6 +99,8 @@ def _item(item: dict[str, Any], place: Place, change: dict[str, Any]) -> Item:
     elif kind == "integer" and item.get("answerOption"):
         kind = "choice"
     options = dict(_option(item["linkId"], option) for option in item.get("answerOption", ()) if kind == "choice")
+    if _ENABLE_EXPRESSION in extensions:
+        raise DefinitionError(f"questionnaire.json item {item['linkId']}: write the condition as enableWhen")
     unit = extensions.get(_UNIT, {}).get("valueCoding", {}).get("code", "")
     if kind == "quantity" and not unit:
         raise DefinitionError(f"questionnaire.json item {item['linkId']}: a quantity needs its unit")
