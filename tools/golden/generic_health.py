@@ -64,6 +64,12 @@ def _global() -> Iterator[Vector]:
             status="final",
             source=f"T table rows {raw} (physical) and {24 - raw} (mental)",
         )
+    yield vector(
+        "physical 2 + 2 + 3 + 2, mental 3 + 1 + 1 + 1",
+        dict(zip(GLOBAL, [2, 3, 2, 1, 1, 2, 4, 2, 5, 1], strict=True)),
+        {"gph_raw": 9, "gmh_raw": 6, "gph_t": "32.4", "gmh_t": "28.4"},
+        source="awell-score, random response",
+    )
     best = {**every(GLOBAL, 5), PAIN: 0}
     yield vector("all best", best, _global_scores(20, 20), status="final")
     yield vector("all worst", {**every(GLOBAL, 1), PAIN: 10}, _global_scores(4, 4), status="final")

@@ -116,6 +116,14 @@ def _short_form(count: int, table: list[str], *, is_ps: bool) -> Iterator[Vector
     yield vector("no level 5", but(every(items, 0), {"q1": 5}), refused=["q1"])
 
 
+HOOS_PS_EXAMPLE = vector(
+    "2 + 1 + 1 + 3 + 4 = 11",
+    dict(zip(numbered("q", 5), [2, 1, 1, 3, 4], strict=True)),
+    {"raw": 11, "score_100_is_best": "58.3", "score_100_is_worst": "41.7"},
+    source="awell-score, random response",
+)
+
+
 def _womac() -> Iterator[Vector]:
     items = [item for of_scale, _ in WOMAC.values() for item in of_scale]
     names = [*WOMAC, "total"]
@@ -167,9 +175,9 @@ def _womac_missing(name: str, of_scale: list[str], most: int, items: list[str], 
     )
 
 
-def _tabulated(instrument: str, source: str, count: int, table: list[str], *, is_ps: bool) -> Golden:
+def _tabulated(instrument: str, source: str, count: int, table: list[str], *more: Vector, is_ps: bool) -> Golden:
     computed = "The table was typed in apart from the definition; raw sums of items 0 to 4 (4 worst) by hand."
-    return Golden(instrument, source, computed, list(_short_form(count, table, is_ps=is_ps)))
+    return Golden(instrument, source, computed, [*_short_form(count, table, is_ps=is_ps), *more])
 
 
 _SUBSCALES = (
@@ -190,7 +198,7 @@ GOLDEN = (
         list(_outcome_score(HOOS)),
     ),
     _tabulated("koos-ps", f"KOOS-PS table, {_PS}.", 7, KOOS_PS, is_ps=True),
-    _tabulated("hoos-ps", f"HOOS-PS table, {_PS}.", 5, HOOS_PS, is_ps=True),
+    _tabulated("hoos-ps", f"HOOS-PS table, {_PS}.", 5, HOOS_PS, HOOS_PS_EXAMPLE, is_ps=True),
     _tabulated(
         "koos-jr", "KOOS, JR. interval table as in Stanford's registry code (Lyman 2016).", 7, KOOS_JR, is_ps=False
     ),

@@ -21,6 +21,7 @@ BAND_EDGES = [
 """Kalairajah 2005: 0-19, 20-29, 30-39, 40-48."""
 HAND_MADE: list[tuple[str, list[int | None], str]] = [
     ("each level: 4+3+2+1+0+4+3+2+1+0+4+3 = 27", [4, 3, 2, 1, 0, 4, 3, 2, 1, 0, 4, 3], "27"),
+    ("random response of awell-score's tests: 22", [0, 4, 2, 2, 3, 4, 1, 0, 2, 1, 0, 3], "22"),
     ("one point in item 1 only", [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "1"),
     ("one point in item 12 only", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "1"),
     ("one point lost in item 7", [4, 4, 4, 4, 4, 4, 3, 4, 4, 4, 4, 4], "47"),
