@@ -82,8 +82,13 @@ def _meaning(score: Json, direction: str) -> str:
         return f"One of: {', '.join(stratum['code'] for stratum in rule['strata'])}."
     if rule.get("kind") == "profile":
         return "The coded answers side by side."
-    better = score.get("direction", direction).removeprefix("higher-")
-    return f"{score['range']['low']} to {score['range']['high']}, higher is {better}."
+    better = f"higher is {score.get('direction', direction).removeprefix('higher-')}."
+    reach = score.get("range", {})
+    if "low" in reach and "high" in reach:
+        return f"{reach['low']} to {reach['high']}, {better}"
+    if "low" in reach:
+        return f"From {reach['low']}, {better}"
+    return f"Up to {reach['high']}, {better}" if "high" in reach else better.capitalize()
 
 
 def _bands(scored: Iterable[_Scored]) -> Iterator[Json]:

@@ -91,6 +91,22 @@ def test_scores_bands_strata_and_algorithms_become_concepts(tmp_path: Path) -> N
     assert _concepts(root, "msk-scoring-algorithm") == [{"code": "log-2.0.0", "display": "log, version 2.0.0"}]
 
 
+@pytest.mark.parametrize(
+    ("reach", "definition"),
+    [
+        ({"low": 0.6}, "From 0.6, higher is worse."),
+        ({"high": 12}, "Up to 12, higher is worse."),
+        ({}, "Higher is worse."),
+    ],
+)
+def test_a_score_that_is_open_at_an_end_says_so(tmp_path: Path, reach: dict[str, float], definition: str) -> None:
+    score = {"name": "index", "title": "Log index", "rule": {"kind": "formula", "formula": "ln(q1)"}, "range": reach}
+    root = _folder(tmp_path, [_level("1", "level 1", 1)], [score])
+    assert _concepts(root, "msk-score") == [
+        {"code": "pain-log.index", "display": "Log index", "definition": definition}
+    ]
+
+
 def test_a_code_with_two_displays_is_one_concept_with_a_designation(tmp_path: Path) -> None:
     root = _folder(tmp_path, [_level("1", "yes", 1), _level("1", "level 1", 1), _level("1", "yes", 1)], [])
     assert _concepts(root, "pain-log-answer") == [
