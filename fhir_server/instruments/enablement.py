@@ -1,7 +1,7 @@
 """Which items of a Questionnaire a response may answer, by R4 questionnaire.html#Questionnaire.item.enableWhen.
 
-The operators are those of http://hl7.org/fhir/questionnaire-enable-operator: each holds when one answer meets it, but for
-`!=`, which holds when none is equal.
+The operators are those of http://hl7.org/fhir/questionnaire-enable-operator: each holds when one answer meets it, but
+for `!=`, which holds when none is equal.
 """
 
 from __future__ import annotations
