@@ -21,6 +21,7 @@ from fhir_server.search.compile import compile_query
 from fhir_server.search.controls import CONTROLS
 from fhir_server.search.knowledge import gather
 from fhir_server.search.matching import split
+from fhir_server.search.page import CURSOR_PARAMETER
 from fhir_server.search.parse import parse_search
 from fhir_server.search.request import Criterion, SearchRequest
 from fhir_server.storage.base import StoredVersion
@@ -90,7 +91,7 @@ def _wanted(call: OperationRequest) -> SearchRequest:
     """The search: of one subject, and of a category or a code, as R4 asks. Nothing in it is ignored."""
     pairs = [(name, value) for name, value in call.request.query if name != "max"]
     for name, _ in pairs:
-        if name.partition(":")[0] in CONTROLS:
+        if name == CURSOR_PARAMETER or name.partition(":")[0] in CONTROLS:
             raise InvalidSearch(
                 f"$lastn answers whole Observations, newest first, as many of each code as max says: leave {name} out.",
                 code="not-supported",

@@ -157,6 +157,7 @@ def test_no_match_is_an_empty_searchset(base_url: str) -> None:
         ("patient=p1&category=survey&_count=3", 400, "not-supported"),
         ("patient=p1&category=survey&_include=Observation:subject", 400, "not-supported"),
         ("patient=p1&category=survey&_elements=code", 400, "not-supported"),
+        ("patient=p1&category=survey&_cursor=abc", 400, "not-supported"),
         ("patient=p1&category=survey&colour=red", 400, "not-supported"),
         ("patient=p1&category=survey&date=yesterday", 400, "invalid"),
     ],
