@@ -14,6 +14,7 @@ import msgspec
 
 from fhir_server.errors import BusinessRule, FhirError, InvalidResource, Overloaded
 from fhir_server.interactions.async_request import accept
+from fhir_server.interactions.current_registry import with_current_registry
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode, parse
 from fhir_server.model.reference import parse_reference
@@ -128,7 +129,7 @@ async def _lines(server: Server, plan: Plan, logical_id: str) -> list[bytes]:
     request = Request("POST", f"{_TYPE}/{logical_id}/$score", base_url=plan.base_url)
     call = OperationRequest(server, request, "instance", _TYPE, logical_id, None, parameters)
     try:
-        answer = await score(call)
+        answer = await with_current_registry(server, lambda: score(call))
     except Overloaded:
         raise
     except FhirError as refusal:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from fhir_server.errors import FhirError, Overloaded, TooCostly
 from fhir_server.interactions import async_request
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.router import dispatch
+from fhir_server.model.json import encode
 from fhir_server.operations import async_worker
 from fhir_server.operations.async_worker import AsyncWorker, Step
+from fhir_server.operations.score_batch import KIND, Plan, ScoreBatch
 from fhir_server.storage.async_jobs import AsyncJob, Output
 from fhir_server.storage.query import IdIn
 from fhir_server.storage.scope import Scope
-from tests.operations.conftest import Json, content
+from tests.instruments.responses import response
+from tests.operations.conftest import Json, Put, content
 
 BASE_URL = "http://test.example/fhir"
 ASYNC = {"prefer": "handling=strict, respond-async"}
@@ -136,6 +140,34 @@ async def test_nobody_else_is_told(server: Server) -> None:
         await get(server, job, Scope("boris"))
     assert refused.value.status == 404
     assert (await get(server, job, Scope("anna"))).status == 202
+
+
+async def test_search_parameters_may_change_under_a_batch(server: Server, put: Put) -> None:
+    """Another process stores a SearchParameter: what this one prepared with the older set is not stored as it is."""
+    await put(response("oks", [4] * 12, id="r"))
+    other = Server(server.store, server.settings)
+    parameter = {
+        "resourceType": "SearchParameter",
+        "id": "eye",
+        "url": "http://example.org/SearchParameter/eye",
+        "name": "Eye",
+        "status": "active",
+        "description": "Eye colour",
+        "code": "eye",
+        "base": ["Patient"],
+        "type": "string",
+        "expression": "Patient.name.suffix",
+    }
+    sent = Request("PUT", "SearchParameter/eye", body=encode(parameter), base_url=BASE_URL)
+    assert (await dispatch(other, sent)).status == 201
+    plan = msgspec.json.encode(Plan(BASE_URL, persist=True, criteria="status=completed"))
+    answer = await async_request.accept(server, Request("POST", "", headers=ASYNC, base_url=BASE_URL), KIND, plan)
+    assert await AsyncWorker(server, {KIND: ScoreBatch()}).run_next()
+    job = answer.headers["Content-Location"].removeprefix(f"{BASE_URL}/_async/")
+    body = (await get(server, f"{job}/score")).body
+    assert not isinstance(body, bytes)
+    rows = [msgspec.json.decode(line) for line in b"".join([piece async for piece in body]).splitlines()]
+    assert ("oks.total", 48, "final") in [(row["score"], row["value"], row["status"]) for row in rows]
 
 
 async def test_too_many_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
