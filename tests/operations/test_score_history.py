@@ -158,9 +158,11 @@ def test_higher_may_be_worse(base_url: str, patient: str) -> None:
     ((facts, points),) = series(base_url, patient, "instrument=phq-9&score=total")
     assert facts["direction"] == "higher-worse"
     assert "laterality" not in facts
-    change = read(named(points[1], "change")[0]["part"])
-    assert (change["improvement"], change["display"]) == (-8, "-8")
-    assert "threshold" not in change  # those of phq-9 are known from memory only
+    (change,) = (part["part"] for part in named(points[1], "change"))
+    facts = read([part for part in change if part["name"] != "threshold"])
+    assert (facts["improvement"], facts["display"]) == (-8, "-8")
+    met = {one["kind"]: one["met"] for one in (read(part["part"]) for part in named(change, "threshold"))}
+    assert not any(is_met for kind, is_met in met.items() if kind.startswith("MI"))  # getting worse reaches no MIC
 
 
 def test_withdrawn_scores_are_not_plotted(base_url: str, patient: str) -> None:
