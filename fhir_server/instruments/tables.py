@@ -17,8 +17,8 @@ class Dimension:
     """One axis of a table."""
 
     kind: Literal["input", "sex", "age"]
-    name: str
-    """Of an input: the linkId, or `score.<name>`."""
+    names: tuple[str, ...]
+    """Of an input: linkIds, or `score.<name>`; of several the sum."""
     first: int
     """Of an input: the number of the first place."""
     size: int
@@ -33,10 +33,10 @@ class Dimension:
             return self.steps.index(subject.sex)
         if self.kind == "age":
             return self._band(subject.age)
-        value = values[self.name]
+        value = sum(values[name] for name in self.names)
         if isinstance(value, int) and self.first <= value < self.first + self.size:
             return value - self.first
-        return Absence("not-in-table", f"The table has no row for {self.name} = {value}.")
+        return Absence("not-in-table", f"The table has no row for {' + '.join(self.names)} = {value}.")
 
     def _band(self, age: tuple[int, int] | None) -> int | Absence:
         if age is None:
@@ -61,7 +61,7 @@ class Table:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return tuple(dimension.name for dimension in self.dimensions if dimension.kind == "input")
+        return tuple(name for axis in self.dimensions if axis.kind == "input" for name in axis.names)
 
     @property
     def asks_subject(self) -> bool:
@@ -94,8 +94,8 @@ def table_of(document: dict[str, Any]) -> Table:
 
 def _dimension(axis: dict[str, Any]) -> Dimension:
     if "sex" in axis:
-        return Dimension("sex", "sex", 0, len(axis["sex"]), tuple(axis["sex"]))
+        return Dimension("sex", (), 0, len(axis["sex"]), tuple(axis["sex"]))
     if "age" in axis:
-        return Dimension("age", "age", 0, len(axis["age"]), tuple(axis["age"]))
-    name = axis["item"] if "item" in axis else numbers_of(axis["score"])
-    return Dimension("input", name, axis["from"], axis["to"] - axis["from"] + 1)
+        return Dimension("age", (), 0, len(axis["age"]), tuple(axis["age"]))
+    names = axis.get("sum") or [axis["item"] if "item" in axis else numbers_of(axis["score"])]
+    return Dimension("input", tuple(names), axis["from"], axis["to"] - axis["from"] + 1)

@@ -99,7 +99,7 @@ def _short_form(count: int, table: list[str], *, is_ps: bool) -> Iterator[Vector
 
     def expected(raw: int) -> Expected:
         if is_ps:
-            return {"raw": raw, "score_100_is_best": table[raw], "score_100_is_worst": 100 - Fraction(table[raw])}
+            return {"score_100_is_best": table[raw], "score_100_is_worst": 100 - Fraction(table[raw])}
         return {"raw": raw, "interval": table[raw]}
 
     def source(raw: int) -> str:
@@ -119,7 +119,7 @@ def _short_form(count: int, table: list[str], *, is_ps: bool) -> Iterator[Vector
 HOOS_PS_EXAMPLE = vector(
     "2 + 1 + 1 + 3 + 4 = 11",
     dict(zip(numbered("q", 5), [2, 1, 1, 3, 4], strict=True)),
-    {"raw": 11, "score_100_is_best": "58.3", "score_100_is_worst": "41.7"},
+    {"score_100_is_best": "58.3", "score_100_is_worst": "41.7"},
     source="awell-score, random response",
 )
 
