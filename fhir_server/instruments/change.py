@@ -22,9 +22,9 @@ BASELINES = ("baseline", "pre-op")
 SIDES = ("left", "right")
 BILATERAL = "bilateral"
 
-_OF_IMPROVEMENT = ("MIC", "MID", "MCID")
+_OF_IMPROVEMENT = ("MIC", "MID", "MCID", "MCII", "major improvement")
 """Least changes that matter to patients: reached by getting better."""
-_OF_MAGNITUDE = ("MDC", "SDC", "reliable change")
+_OF_MAGNITUDE = ("MDC", "SDC", "reliable change", "measurement error")
 """Least changes beyond the error of measurement: reached either way."""
 
 
@@ -56,6 +56,12 @@ class Threshold:
     source: str
     doi: str | None
     evidence: str
+    low: Decimal | None = None
+    high: Decimal | None = None
+    """The range of baselines it was found for; None: open."""
+
+    def applies_to(self, baseline: Decimal) -> bool:
+        return (self.low is None or self.low <= baseline) and (self.high is None or baseline <= self.high)
 
     @property
     def either_way(self) -> bool:
@@ -112,6 +118,7 @@ def _thresholds(entries: Iterable[dict[str, Any]], score: str) -> Iterator[Thres
                 entry["source"],
                 entry.get("doi"),
                 entry["evidence"],
+                *(None if end is None else Decimal(end) for end in map(entry.get("baseline", {}).get, ("low", "high"))),
             )
 
 
@@ -161,7 +168,8 @@ def _change(
     assert one.value is not None
     assert baseline.value is not None
     improvement = one.value - baseline.value if direction == "higher-better" else baseline.value - one.value
-    return Change(found, improvement, tuple((each, each.is_met_by(improvement)) for each in thresholds))
+    applying = [each for each in thresholds if each.applies_to(baseline.value)]
+    return Change(found, improvement, tuple((each, each.is_met_by(improvement)) for each in applying))
 
 
 def _baseline(measurements: Sequence[Measurement], index: int) -> int | NoChange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,6 +182,29 @@ def test_thresholds_of_the_oxford_knee_score(improvement: int, mic: bool, mdc: b
 )
 def test_thresholds_that_do_not_apply_are_left_out(entry: dict[str, Any]) -> None:
     assert crossings(5, [{**PLAIN, **entry}]) == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "values"),
+    # Stratford 1998, as questionnaires/rmdq/instrument.json has it: 2, 4, 5, 8, 8 for 0-8, 5-12, 9-16, 13-20, 17-24
+    [(4, [2]), (8, [2, 4]), (10, [4, 5]), (13, [5, 8]), (17, [8, 8]), (24, [8])],
+)
+def test_thresholds_for_some_baselines_are_given_for_those(baseline: int, values: list[int]) -> None:
+    metadata = json.loads((QUESTIONNAIRES / "rmdq" / "instrument.json").read_text(), parse_float=Decimal)
+    thresholds = thresholds_of(metadata, "total", allow_unverified=False)
+    change = changes([measured(1, baseline), measured(2, 1)], "higher-worse", thresholds)[1]
+    assert isinstance(change, Change)
+    assert [int(one.value) for one, _ in change.thresholds if one.kind == "MIC"] == values
+
+
+@pytest.mark.parametrize("path", sorted(QUESTIONNAIRES.glob("*/instrument.json")), ids=lambda path: path.parent.name)
+def test_every_threshold_that_is_shipped_for_a_person_is_used(path: Path) -> None:
+    """A kind that is not known would be left out without a word."""
+    metadata = json.loads(path.read_text(), parse_float=Decimal)
+    personal = [entry for entry in metadata["mic"] if entry["scope"] == "individual" and entry["evidence"] != "gap"]
+    for entry in personal:
+        thresholds = thresholds_of({"mic": [entry]}, entry.get("score", "any"), allow_unverified=True)
+        assert [(one.kind, one.value) for one in thresholds] == [(entry["kind"], entry["value"])]
 
 
 def test_a_threshold_of_one_score_is_that_scores() -> None:
