@@ -334,17 +334,21 @@ def test_an_erased_alert_comes_back_with_the_next_write(client, patient):
     assert_one_alert(client, patient)
 
 
-def test_writers_of_the_same_response_make_one_alert(client, patient):
-    name = f"w{uuid4().hex}"
+def test_writers_of_the_same_response_make_one_alert(database_url, tmp_path):
+    """In two processes; on PostgreSQL each writes for itself."""
+    with (
+        running_server(database_url, tmp_path, "--no-content", "--workers", "2") as server,
+        httpx.Client(base_url=f"{server.base_url}/", timeout=60) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
 
-    def write(number):
-        body = phq_9(patient, ALARMING, id=name, authored=f"2026-03-01T09:30:{number:02}Z")
-        return client.put(f"QuestionnaireResponse/{name}", json=body).status_code
+        def write(number):
+            body = phq_9("Patient/one", ALARMING, id="same", authored=f"2026-03-01T09:30:{number:02}Z")
+            # a connection of its own, so that either process may get it
+            return httpx.put(f"{server.base_url}/QuestionnaireResponse/same", json=body, timeout=60).status_code
 
-    with ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(write, range(24)))
-    assert sorted(statuses) == [200] * 23 + [201]
-    assert_one_alert(client, patient)
+        assert sorted(pool.map(write, range(24))) == [200] * 23 + [201]
+        assert_one_alert(client, "Patient/one")
 
 
 def persist():
