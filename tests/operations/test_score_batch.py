@@ -147,6 +147,27 @@ def test_an_alert_is_told_whether_or_not_there_is_a_score(base_url: str, tag: st
     assert "answered 2" in partial["reason"]
 
 
+def test_strata_and_scores_that_are_absent(base_url: str, tag: str) -> None:
+    """STarT Back: risk follows from the total, which needs q1; the subscale does not (questionnaires/start-back)."""
+    answers: list[int | None] = [1, 1, 1, 1, 1, 1, 1, 1, 4]
+    put_all(
+        base_url,
+        response("start-back", answers, id=f"{tag}-whole", meta={"tag": [{"code": f"{tag}-start"}]}),
+        response("start-back", [None, *answers[1:]], id=f"{tag}-part", meta={"tag": [{"code": f"{tag}-start"}]}),
+    )
+    rows = scored(base_url, criteria=f"_tag={tag}-start")
+    found = {(row["responseId"].rpartition("-")[2], row["score"].partition(".")[2]): row["value"] for row in rows}
+    assert found == {
+        ("whole", "total"): 9,
+        ("whole", "psych_subscale"): 5,
+        ("whole", "risk"): "start-back.high",
+        ("part", "total"): None,
+        ("part", "psych_subscale"): 5,
+        ("part", "risk"): None,
+    }
+    assert all("q1" in row["reason"] for row in rows if row["score"] == "start-back.total" and row["value"] is None)
+
+
 def test_the_responses_of_a_group(base_url: str, tag: str) -> None:
     """R4 group.html: an inactive member is none any more."""
     members = [

@@ -165,6 +165,24 @@ def test_higher_may_be_worse(base_url: str, patient: str) -> None:
     assert not any(is_met for kind, is_met in met.items() if kind.startswith("MI"))  # getting worse reaches no MIC
 
 
+def test_strata_and_scores_that_are_absent_are_points_without_a_change(base_url: str, patient: str) -> None:
+    """STarT Back: risk follows from the total, which needs q1; the subscale does not (questionnaires/start-back)."""
+    answers = [1, 1, 1, 1, 1, 1, 1, 1, 4]
+    score(base_url, patient, answers, "2026-01-01", instrument="start-back")
+    score(base_url, patient, [None, *answers[1:]], "2026-02-01", instrument="start-back")
+    found = series(base_url, patient, "instrument=start-back")
+    by_score = {facts["score"]["code"]: [read(point) for point in points] for facts, points in found}
+    total, risk = by_score["start-back.total"], by_score["start-back.risk"]
+    assert (total[0]["value"]["value"], "value" in total[1], "display" in total[1]) == (9, False, False)
+    assert "q1" in total[1]["absent"]["text"]
+    assert (total[0]["noChange"]["code"], total[1]["noChange"]["code"]) == ("baseline", "no-number")
+    assert risk[0]["value"]["coding"][0]["code"] == "start-back.high"
+    assert {point["noChange"]["code"] for point in risk} == {"no-number"}
+    subscale = by_score["start-back.psych_subscale"]
+    assert [point["value"]["value"] for point in subscale] == [5, 5]
+    assert subscale[1]["change"]["improvement"] == 0
+
+
 def test_withdrawn_scores_are_not_plotted(base_url: str, patient: str) -> None:
     wrong = score(base_url, patient, OKS_15, "2026-01-01", side="left")
     url = f"{base_url}/QuestionnaireResponse/{wrong}"
