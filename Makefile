@@ -36,6 +36,7 @@ format: $(DEV) ## Rewrite the sources in the common style
 bench: $(DEV) ## Measure the figures of docs/benchmarks.md (var/benchmarks; hours)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.scoring
 
 torture: $(DEV) ## Run the fault tests in full
 	$(BIN)/pytest -q -n 0 tests/torture tests/oracle --require-postgresql

@@ -7,7 +7,6 @@ from typing import Any
 
 from fhir_server.instruments.definition import Exact, Instrument, Item, Score, numbers_of
 from fhir_server.instruments.evaluation import NOBODY
-from fhir_server.instruments.formula import exact
 from fhir_server.instruments.rules import Categories, Linear, Lookup, Profile
 
 
@@ -99,7 +98,7 @@ def _reach(instrument: Instrument, score: Score, earlier: Mapping[str, Score]) -
     rule = score.rule
     if isinstance(rule, Lookup):
         cells = [cell for cell in rule.table.cells if cell is not None]
-        return exact(min(cells)), exact(max(cells))
+        return min(cells), max(cells)
     if isinstance(rule, Profile) or not isinstance(rule, Linear | Categories):
         return None
     ends: list[dict[str, Exact]] = [{}, {}]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Literal
 
 from fhir_server.instruments.definition import Absence, Evidence, Exact, Subject, numbers_of
@@ -57,7 +56,7 @@ class Table:
     source: str
     evidence: Evidence
     dimensions: tuple[Dimension, ...]
-    cells: tuple[Decimal | None, ...]
+    cells: tuple[Exact | None, ...]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -77,7 +76,7 @@ class Table:
         cell = self.cells[index]
         if cell is None:
             return Absence("not-in-table", f"Table {self.id} gives no value here: its sources disagree or have none.")
-        return exact(cell)
+        return cell
 
 
 def table_of(document: dict[str, Any]) -> Table:
@@ -88,7 +87,7 @@ def table_of(document: dict[str, Any]) -> Table:
         size *= dimension.size
     if size != len(document["values"]):
         raise ValueError(f"$.values: the dimensions have {size} cells, and {len(document['values'])} are given")
-    cells = tuple(None if value is None else Decimal(value) for value in document["values"])
+    cells = tuple(None if value is None else exact(value) for value in document["values"])
     return Table(document["id"], document["source"], document["evidence"], dimensions, cells)
 
 
