@@ -49,7 +49,7 @@ def test_the_wheel_in_an_empty_environment_is_a_server(environment, tmp_path, mo
     with running_server(f"sqlite:///{tmp_path}/fhir.db", tmp_path, python=str(environment)) as server:
         with urlopen(f"{server.base_url}/metadata") as answer:
             assert json.load(answer)["fhirVersion"] == "4.0.1"
-        with urlopen(f"{server.base_url}/Questionnaire?_count=50") as answer:
+        with urlopen(f"{server.base_url}/Questionnaire?_count=200") as answer:
             urls = {entry["resource"]["url"].rpartition("/")[2] for entry in json.load(answer)["entry"]}
     assert {"oks", "phq-9"} <= urls
     assert oct((tmp_path / "fhir.db").stat().st_mode & 0o777) == "0o600"
