@@ -13,8 +13,13 @@ from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAl
 from fhir_server.instruments.observation import derived_uuid, observations
 from fhir_server.instruments.subject import stored_patient_id
 from fhir_server.interactions.answer import present
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
+from fhir_server.interactions.integrity import check_references
+from fhir_server.interactions.logical_id import check_id, new_id
+from fhir_server.interactions.update import put
 from fhir_server.model.json import encode
+from fhir_server.model.reference import localise
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score_alerts import raise_alerts
 from fhir_server.operations.score_storage import Kept, store_scores
@@ -24,6 +29,8 @@ from fhir_server.storage.base import Transaction
 from fhir_server.validation import validate
 
 Json = dict[str, Any]
+
+_TYPE = "QuestionnaireResponse"
 
 
 async def score(call: OperationRequest) -> Response:
@@ -51,7 +58,7 @@ async def _response(call: OperationRequest) -> Json:
         return sent
     if sent is not None:
         raise InvalidResource("response is for the type level: the response to score is the one in the URL.")
-    return await current(call, "QuestionnaireResponse", call.logical_id)
+    return await current(call, _TYPE, call.logical_id)
 
 
 async def _patient(call: OperationRequest, response: Json) -> Json | None:
@@ -74,12 +81,10 @@ async def _score_and_store(call: OperationRequest) -> Response:
     if call.request.method != "POST":
         raise MethodNotAllowed("persist stores scores: POST it.", headers={"Allow": "POST"})
     if call.logical_id is None:
-        raise BusinessRule(
-            "Only the scores of a stored response are stored: create it, then POST "
-            "QuestionnaireResponse/[id]/$score with persist."
-        )
-    kept = await call.server.store.write(call.scope, partial(_store, call))
-    _refuse(kept.refused, kept.warnings)
+        kept = await _store_both(call)
+    else:
+        kept = await call.server.store.write(call.scope, partial(_store, call, call.logical_id))
+        _refuse(kept.refused, kept.warnings)
     base = call.request.base_url
     entries = [
         {"fullUrl": f"{base}/Observation/{observation['id']}", "resource": observation}
@@ -88,9 +93,30 @@ async def _score_and_store(call: OperationRequest) -> Response:
     return _answer(kept.warnings, entries)
 
 
-async def _store(call: OperationRequest, transaction: Transaction) -> Kept:
+async def _store_both(call: OperationRequest) -> Kept:
+    """Store a response sent with the call, as by PUT when it has an id, else as by POST, and its scores: or neither."""
+    server = call.server
+    response = await _response(call)
+    if (questionnaire := call.one("questionnaire")) is not None:
+        response.setdefault("questionnaire", questionnaire)
+    localise(response, call.request.base_url)
+    own_id = "id" in response
+    logical_id = check_id(response["id"]) if own_id else new_id()
+    draft = prepare_for(server, response, logical_id, fresh=not own_id)
+
+    async def work(transaction: Transaction) -> Kept:
+        await check_references(server, transaction, response)
+        await put(server, call.request, transaction, draft, own_id=not own_id)
+        kept = await _store(call, logical_id, transaction)
+        _refuse(kept.refused, kept.warnings)
+        return kept
+
+    return await server.store.write(call.scope, work)
+
+
+async def _store(call: OperationRequest, logical_id: str, transaction: Transaction) -> Kept:
     """The scores, and the alerts that no write has stored."""
-    version = present(await transaction.current(*call.target), *call.target)
+    version = present(await transaction.current(_TYPE, logical_id), _TYPE, logical_id)
     scorer = Scorer(call.server, call.one("questionnaire"))
     kept = await store_scores(call.server, transaction, version, scorer)
     response = content_of(version)

@@ -447,10 +447,36 @@ async def test_get_never_stores(server: Server) -> None:
     assert (refused.status, refused.headers["Allow"]) == (405, "POST")
 
 
-async def test_an_inline_response_is_not_persisted(server: Server) -> None:
-    given = [{"name": "response", "resource": response("oks", [4] * 12)}, *PERSIST["parameter"]]
-    refused = await refusal(server, None, {"resourceType": "Parameters", "parameter": given})
+def sent(body: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Parameters", "parameter": [{"name": "response", "resource": body}, *PERSIST["parameter"]]}
+
+
+async def test_a_response_is_stored_with_its_scores(server: Server) -> None:
+    (total, alert), issues = parts(await call(server, None, sent(response("phq-9", [0] * 8 + [2]))))
+    (stored,) = await all_of(server, "QuestionnaireResponse")
+    assert total["derivedFrom"] == alert["derivedFrom"] == [{"reference": f"QuestionnaireResponse/{stored.logical_id}"}]
+    assert {version.logical_id for version in await all_of(server, "Observation")} == {total["id"], alert["id"]}
+    assert len(await all_of(server, "Flag")) == len(await all_of(server, "Task")) == 1
+    assert any("item 9" in issue["diagnostics"] for issue in issues)
+
+
+async def test_a_response_with_an_id_is_stored_once(server: Server) -> None:
+    """As by PUT (R4 http.html#update): the same again changes nothing, other answers amend."""
+    for _ in range(2):
+        (total,), _ = parts(await call(server, None, sent(response("oks", [4] * 12, id="own"))))
+        assert total["derivedFrom"] == [{"reference": "QuestionnaireResponse/own"}]
+        assert total["meta"]["versionId"] == "1"
+    (total,), _ = parts(await call(server, None, sent(response("oks", [3] * 12, id="own", status="amended"))))
+    assert (total["valueQuantity"]["value"], total["meta"]["versionId"]) == (36, "2")
+    (stored,) = await all_of(server, "QuestionnaireResponse")
+    assert (stored.logical_id, stored.version_id) == ("own", 2)
+
+
+async def test_a_response_that_is_refused_is_not_stored(server: Server) -> None:
+    refused = await refusal(server, None, sent(response("phq-9", [9] + [1] * 8)))
     assert refused.status == 422
+    for kind in ("QuestionnaireResponse", "Observation", "Flag", "Task"):
+        assert await all_of(server, kind) == []
 
 
 async def test_the_questionnaire_may_be_named_by_the_caller(server: Server) -> None:
