@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,16 @@ def in_process() -> None:
         if readings is None:
             raise RuntimeError(f"{instrument_id}: a right response was not read quickly")
         figures = [
-            microseconds(lambda i=instrument, r=response: quick_readings(i, r, NOW)),  # type: ignore[misc]
-            microseconds(lambda i=instrument, r=readings: evaluate(i, r)),  # type: ignore[misc]
-            microseconds(lambda i=instrument, r=response: score_response(i, r, now=NOW)),  # type: ignore[misc]
-            microseconds(lambda r=response: encode(batch.observations(r))),  # type: ignore[misc]
+            microseconds(partial(quick_readings, instrument, response, NOW)),
+            microseconds(partial(evaluate, instrument, readings)),
+            microseconds(partial(score_response, instrument, response, now=NOW)),
+            microseconds(partial(_encoded_observations, batch, response)),
         ]
         print(f"| {instrument_id}, {kind} | {' | '.join(f'{figure:.1f}' for figure in figures)} |")
+
+
+def _encoded_observations(batch: BatchScorer, response: dict[str, Any]) -> bytes:
+    return encode(batch.observations(response))
 
 
 def files(count: int) -> None:

@@ -14,7 +14,8 @@ import asyncpg
 from fhir_server.errors import Conflict, Overloaded
 from fhir_server.storage.postgresql.connection import ERRORS, connect, translate
 from fhir_server.storage.sql.followers import SUPERSEDE_POSTGRESQL
-from fhir_server.storage.sql.transaction import Pending, SqlTransaction
+from fhir_server.storage.sql.pending import Pending
+from fhir_server.storage.sql.transaction import SqlTransaction
 
 COPY_ROWS = 3_000
 """Groups with more index rows go by COPY, table by table; smaller ones in one round trip."""

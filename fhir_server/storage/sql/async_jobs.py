@@ -12,8 +12,9 @@ from fhir_server.storage.scope import ALL
 from fhir_server.storage.sql.dialect import Session, positional
 
 if TYPE_CHECKING:
+    from fhir_server.storage.sql.pending import Connection
     from fhir_server.storage.sql.store import SqlStore
-    from fhir_server.storage.sql.transaction import Connection, SqlTransaction
+    from fhir_server.storage.sql.transaction import SqlTransaction
 
 T = TypeVar("T")
 

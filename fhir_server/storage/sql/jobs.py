@@ -11,7 +11,7 @@ from fhir_server.storage.parameters import Job, Plan
 from fhir_server.storage.sql.dialect import Session, positional
 
 if TYPE_CHECKING:
-    from fhir_server.storage.sql.transaction import Connection
+    from fhir_server.storage.sql.pending import Connection
 
 COLUMNS = "j.id, j.kind, j.plan, j.state, j.place, j.after, j.done, j.total, j.owner, j.created, j.updated, j.failure"
 KEPT = 100

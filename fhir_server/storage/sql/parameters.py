@@ -14,7 +14,7 @@ from fhir_server.storage.sql import jobs
 from fhir_server.storage.sql.dialect import Session, positional
 
 if TYPE_CHECKING:
-    from fhir_server.storage.sql.transaction import Connection
+    from fhir_server.storage.sql.pending import Connection
 
 COLUMNS = "p.number, p.definition, p.source, p.state"
 CLEARING_PAUSE_SECONDS = 10

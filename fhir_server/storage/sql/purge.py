@@ -11,7 +11,7 @@ from fhir_server.storage.sql.dialect import Statement, positional
 from fhir_server.storage.sql.followers import followers
 
 if TYPE_CHECKING:
-    from fhir_server.storage.sql.transaction import Connection
+    from fhir_server.storage.sql.pending import Connection
 
 BATCH = 500
 """Versions handled by one set of statements."""

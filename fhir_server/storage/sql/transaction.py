@@ -8,8 +8,7 @@ search had to see them, by rolling back to its savepoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from dataclasses import replace
 
 from fhir_server.errors import Conflict, Forbidden
 from fhir_server.model.identity import rid
@@ -22,70 +21,12 @@ from fhir_server.storage.rows import Contained, IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import include, parameters, purge, reads
 from fhir_server.storage.sql.dialect import Statement, positional
+from fhir_server.storage.sql.pending import Connection, Pending
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, WITHOUT_BODY
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT, listing_parameter
 from fhir_server.storage.sql.resolve import stored_types
 
 CREATE, UPDATE, DELETE = range(3)
-
-
-@dataclass(slots=True)
-class Pending:
-    """Rows waiting to be sent, per table, in the tables' column order."""
-
-    version: list[tuple[Any, ...]] = field(default_factory=list)
-    number: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-    text: list[tuple[int, int, str, int, int]] = field(default_factory=list)
-    composite: list[tuple[int, int, int, int, int, str, int]] = field(default_factory=list)
-    feature: list[tuple[int, list[int]]] = field(default_factory=list)
-    token: list[tuple[int, str, str]] = field(default_factory=list)
-    superseded: list[tuple[int, int, int]] = field(default_factory=list)
-    blob: list[tuple[int, int, int, str]] = field(default_factory=list)
-    blob_chunk: list[tuple[int, int, bytes]] = field(default_factory=list)
-    stat: list[tuple[int, int, int]] = field(default_factory=list)
-    """(type, change of count, width of the primary date in ms)"""
-
-    def mark(self) -> tuple[int, ...]:
-        return tuple(len(getattr(self, name)) for name in _TABLES)
-
-    def cut(self, mark: Sequence[int]) -> None:
-        for name, length in zip(_TABLES, mark, strict=True):
-            del getattr(self, name)[length:]
-
-    def split(self, mark: Sequence[int]) -> Pending:
-        """Take out and return the rows before `mark`."""
-        head = Pending()
-        for name, length in zip(_TABLES, mark, strict=True):
-            rows = getattr(self, name)
-            setattr(head, name, rows[:length])
-            del rows[:length]
-        return head
-
-    def stats(self) -> dict[int, tuple[int, int]]:
-        """`stat` summed per type: (change of count, widest)."""
-        sums: dict[int, tuple[int, int]] = {}
-        for number, change, width in self.stat:
-            count, widest = sums.get(number, (0, 0))
-            sums[number] = (count + change, max(widest, width))
-        return sums
-
-
-_TABLES = tuple(f.name for f in fields(Pending))
-
-
-class Connection(Protocol):
-    """The writer's database connection, inside its transaction."""
-
-    postgresql: bool
-
-    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]: ...
-    async def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Execute and return the number of rows touched."""
-        ...
-
-    async def send(self, pending: Pending) -> None:
-        """Insert all rows of `pending` (token: those not there yet; stat: added to the counters)."""
-        ...
 
 
 class SqlTransaction:

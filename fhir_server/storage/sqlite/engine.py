@@ -14,8 +14,9 @@ from typing import Any
 
 from fhir_server.errors import Conflict
 from fhir_server.storage.sql.followers import SUPERSEDE_SQLITE
+from fhir_server.storage.sql.pending import Pending
 from fhir_server.storage.sql.purge import pack
-from fhir_server.storage.sql.transaction import Pending, SqlTransaction
+from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sqlite.connection import CHECK_EVERY, WRITER_CACHE_KIB, connect, translate
 
 BUSY_SECONDS = 10.0
