@@ -1,7 +1,13 @@
-"""The instruments that are shipped, by id and by the canonical a response names; each is read when first needed."""
+"""The instruments that are shipped, by id and by the canonical a response names; each is read when first needed.
+
+A response may name a wording that a licensee imported (instruments/wording.py): which Questionnaire that is is said
+here, the caller fetches it, and `worded` gives the instrument with that wording.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +15,11 @@ from fhir_server import content_files
 from fhir_server.errors import BusinessRule
 from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.loading import load_instrument
+from fhir_server.instruments.wording import WordingError, questionnaire_id, worded
+from fhir_server.model.json import parse
+
+_WORDINGS = 256
+"""Imported wordings that are kept ready."""
 
 
 class Catalogue:
@@ -19,6 +30,7 @@ class Catalogue:
         self._root = root
         self._canonical_base = canonical_base
         self._loaded: dict[str, Instrument] = {}
+        self._worded: OrderedDict[bytes, Instrument] = OrderedDict()
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -46,6 +58,36 @@ class Catalogue:
             code="not-found",
             expression="QuestionnaireResponse.questionnaire",
         )
+
+    def wording_id(self, canonical: str) -> str | None:
+        """The logical id of the imported Questionnaire that `canonical` names, if that is not a shipped one.
+
+        Raises BusinessRule as `of_questionnaire` does.
+        """
+        instrument = self.of_questionnaire(canonical)
+        version = canonical.partition("|")[2]
+        return None if version in ("", instrument.version) else questionnaire_id(instrument.id, version)
+
+    def worded(self, canonical: str, stored: bytes) -> Instrument:
+        """The instrument answered on the `stored` Questionnaire (its body), found under `wording_id`.
+
+        Raises BusinessRule (422) when it is no wording of the instrument, or its items or codes are others.
+        """
+        instrument = self._worded.get(stored)
+        if instrument is None:
+            shipped_one = self.of_questionnaire(canonical)
+            try:
+                instrument = worded(shipped_one, parse(stored, max_depth=sys.maxsize))
+            except WordingError as error:
+                raise BusinessRule(
+                    f"The stored Questionnaire {canonical} cannot be scored by the rules of {shipped_one.canonical}: "
+                    f"{'; '.join(error.complaints)}.",
+                    expression="QuestionnaireResponse.questionnaire",
+                ) from error
+            self._worded[stored] = instrument
+            if len(self._worded) > _WORDINGS:
+                self._worded.popitem(last=False)
+        return instrument
 
 
 @lru_cache(maxsize=4)

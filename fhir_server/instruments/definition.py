@@ -204,6 +204,16 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """The published wording that an imported Questionnaire carries (instruments/wording.py)."""
+
+    version: str
+    """Of the Questionnaire."""
+    title: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """One version of an instrument: the Questionnaire it is answered on and the rules that score it."""
 
@@ -226,6 +236,8 @@ class Instrument:
     """Some items are asked under a condition only (enableWhen)."""
     scores: tuple[Score, ...]
     alerts: tuple[Alert, ...]
+    wording: Wording | None = None
+    """None: the labels that are shipped."""
 
     @property
     def canonical(self) -> str:

@@ -38,6 +38,11 @@ def _sentences(instrument: Instrument, result: ScoreResult) -> Iterator[str]:
         )
     if result.band and score.bands:
         yield f"Band {result.band.display}. Evidence: {score.bands.evidence}. {score.bands.source}"
+    if instrument.wording:
+        yield (
+            f"Answered on the imported wording {instrument.wording.title!r} "
+            f"({instrument.wording.language}), version {instrument.wording.version}."
+        )
     if instrument.experimental:
         yield "Answered on neutral labels, not on the published wording: not a validated measurement."
 

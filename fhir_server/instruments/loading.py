@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from functools import cache
 from hashlib import sha256
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.instruments.compiling import DefinitionError, compile_instrument
 from fhir_server.instruments.contradictions import contradictions
 from fhir_server.instruments.definition import Instrument
+from fhir_server.instruments.schemas import best_violation
 from fhir_server.instruments.tables import Table, table_of
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 __all__ = ["DefinitionError", "load_instrument", "load_instruments"]
 
@@ -83,17 +79,6 @@ def _checksum(folder: Path) -> str:
 
 
 def _check(folder: Path, name: str, document: dict[str, Any], schema: str) -> None:
-    # 0.1 s and 5 MB that a process pays for only when it scores
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
-
-    error = best_match(_validator(schema).iter_errors(document))
-    if error:
-        raise DefinitionError(f"{folder.name}/{name} {error.json_path}: {error.message}")
-
-
-@cache
-def _validator(schema: str) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415
-
-    source = resources.files(__package__).joinpath(schema).read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(source))
+    violation = best_violation(schema, document)
+    if violation:
+        raise DefinitionError(f"{folder.name}/{name} {violation}")

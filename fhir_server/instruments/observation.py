@@ -179,7 +179,8 @@ def _base(instrument: Instrument, code: str, title: str, status: str, response: 
 
 def _method(instrument: Instrument) -> dict[str, Any]:
     code = f"{instrument.algorithm}-{instrument.algorithm_version}"
+    worded = f" on wording {instrument.wording.version}" if instrument.wording else ""
     return {
         "coding": [{"system": f"{instrument.canonical_base}/CodeSystem/msk-scoring-algorithm", "code": code}],
-        "text": f"{instrument.algorithm} {instrument.algorithm_version} sha256:{instrument.checksum}",
+        "text": f"{instrument.algorithm} {instrument.algorithm_version} sha256:{instrument.checksum}{worded}",
     }

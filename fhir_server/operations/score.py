@@ -23,7 +23,7 @@ from fhir_server.model.reference import localise
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score_alerts import raise_alerts
 from fhir_server.operations.score_storage import Kept, store_scores
-from fhir_server.operations.scorer import Scorer
+from fhir_server.operations.scorer import Scorer, StoreReading
 from fhir_server.operations.stored import content_of, current
 from fhir_server.storage.base import Transaction
 from fhir_server.validation import validate
@@ -38,8 +38,8 @@ async def score(call: OperationRequest) -> Response:
     if call.one("persist"):
         return await _score_and_store(call)
     response = await _response(call)
-    scorer = Scorer(call.server, call.one("questionnaire"))
-    scoring = scorer.score(response, await _patient(call, response))
+    scorer = Scorer(call.server, StoreReading(call.server.store, call.scope), call.one("questionnaire"))
+    scoring = await scorer.score(response, await _patient(call, response))
     _refuse(scoring.refused, scoring.warnings)
     entries = [
         {"fullUrl": derived_uuid(response, observation), "resource": observation}
@@ -117,7 +117,7 @@ async def _store_both(call: OperationRequest) -> Kept:
 async def _store(call: OperationRequest, logical_id: str, transaction: Transaction) -> Kept:
     """The scores, and the alerts that no write has stored."""
     version = present(await transaction.current(_TYPE, logical_id), _TYPE, logical_id)
-    scorer = Scorer(call.server, call.one("questionnaire"))
+    scorer = Scorer(call.server, transaction, call.one("questionnaire"))
     kept = await store_scores(call.server, transaction, version, scorer)
     response = content_of(version)
     if (questionnaire := call.one("questionnaire")) is not None:

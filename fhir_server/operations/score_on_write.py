@@ -50,7 +50,7 @@ class _ScoringStore:
             result = await work(cast("Transaction", watched))
             for version in watched.responses.values():
                 first = version.version_id == 1
-                await store_scores(self._server, transaction, version, Scorer(self._server), first=first)
+                await store_scores(self._server, transaction, version, Scorer(self._server, transaction), first=first)
             return result
 
         return await self._store.write(scope, work_and_score)

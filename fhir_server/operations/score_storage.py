@@ -58,7 +58,7 @@ async def store_scores(
         text = "A response entered in error is not scored."
         return Kept([Issue("business-rule", text, f"{_TYPE}.status")], work.warnings())
     try:
-        scoring = scorer.score(response, await work.patient())
+        scoring = await scorer.score(response, await work.patient())
     except BusinessRule as unknown:
         return Kept(unknown.issues, work.warnings())
     deleted = await _deleted_subject(transaction, response)
@@ -208,7 +208,7 @@ class _Work:
         patient = await self.patient()
         for version in versions:
             try:
-                scoring = self._scorer.score(version, patient)
+                scoring = await self._scorer.score(version, patient)
             except BusinessRule:
                 continue
             for observation in [*observations(scoring, version), *lowered(scoring, version)]:

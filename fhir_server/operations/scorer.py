@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from fhir_server.errors import BusinessRule
 from fhir_server.instruments.catalogue import shipped
+from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.scoring import Scoring, score_response
 from fhir_server.instruments.subject import subject_at
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.dates import zone
+from fhir_server.storage.base import Store, StoredVersion
+from fhir_server.storage.scope import Scope
 
 Json = dict[str, Any]
+
+
+class Reading(Protocol):
+    """Where an imported wording is looked up: a Transaction, or a store that is read in a scope."""
+
+    async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None: ...
+
+
+class StoreReading:
+    """A store outside a transaction."""
+
+    def __init__(self, store: Store, scope: Scope) -> None:
+        self._store = store
+        self._scope = scope
+
+    async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
+        return await self._store.read(self._scope, resource_type, logical_id)
 
 
 class Scorer:
     """Scores responses; `questionnaire` is what the caller says they were answered on."""
 
-    def __init__(self, server: Server, questionnaire: str | None = None) -> None:
+    def __init__(self, server: Server, reading: Reading, questionnaire: str | None = None) -> None:
         self._settings = server.settings
+        self._reading = reading
         self._questionnaire = questionnaire
 
-    def score(self, response: Json, patient: Json | None) -> Scoring:
+    async def score(self, response: Json, patient: Json | None) -> Scoring:
         """`patient` is the Patient it is of, as far as known.
 
         Raises BusinessRule for a questionnaire without a definition.
@@ -30,14 +51,22 @@ class Scorer:
         settings = self._settings
         named = self._named(response)
         canonical = named.get("questionnaire")
-        instrument = shipped(settings.canonical_base).of_questionnaire(canonical if isinstance(canonical, str) else "")
         return score_response(
-            instrument,
+            await self._instrument(canonical if isinstance(canonical, str) else ""),
             named,
             now=datetime.now(zone(settings.time_zone)),
             allow_unverified=settings.score_unverified == "allow",
             subject=subject_at(patient, named.get("authored")),
         )
+
+    async def _instrument(self, canonical: str) -> Instrument:
+        """With the wording that was imported as `canonical`; an unknown version is for the scoring to refuse."""
+        catalogue = shipped(self._settings.canonical_base)
+        logical_id = catalogue.wording_id(canonical)
+        stored = None if logical_id is None else await self._reading.current("Questionnaire", logical_id)
+        if stored is None or stored.body is None:
+            return catalogue.of_questionnaire(canonical)
+        return catalogue.worded(canonical, stored.body)
 
     def _named(self, response: Json) -> Json:
         """`response` with the questionnaire, which may only add what the response leaves open."""
