@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from fhir_server.instruments.golden import answered_items
 
 BASE = "https://fhir.example.org/msk"
 QUESTIONNAIRES = Path(__file__).parents[2] / "questionnaires"
@@ -41,7 +42,7 @@ def answered(instrument: str, answers: Mapping[str, Any]) -> dict[str, Any]:
     questionnaire = _questionnaire(instrument)
     unknown = set(answers) - set(_link_ids(questionnaire))
     assert not unknown, f"{instrument} has no questions {unknown}"
-    return response(instrument, [], item=_items(questionnaire, answers))
+    return response(instrument, [], item=answered_items(questionnaire, answers))
 
 
 @cache
@@ -53,28 +54,3 @@ def _questionnaire(instrument: str) -> dict[str, Any]:
 def _link_ids(parent: dict[str, Any]) -> list[str]:
     below = parent.get("item", [])
     return [link_id for question in below for link_id in (question["linkId"], *_link_ids(question))]
-
-
-def _items(parent: dict[str, Any], answers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The answered questions below `parent`, and the groups that hold some."""
-    items = []
-    for question in parent["item"]:
-        link_id = question["linkId"]
-        if question["type"] == "group":
-            if below := _items(question, answers):
-                items.append({"linkId": link_id, "item": below})
-        elif link_id in answers:
-            items.append({"linkId": link_id, "answer": [_answer(question, answers[link_id])]})
-    return items
-
-
-def _answer(question: dict[str, Any], raw: Any) -> dict[str, Any]:
-    if question["type"] == "choice":
-        options = [option["valueCoding"] for option in question["answerOption"]]
-        chosen = [option for option in options if option["code"] == str(raw)]
-        # a code that is no option goes into the system of the others
-        return {"valueCoding": {"system": (chosen or options)[0]["system"], "code": str(raw)}}
-    if question["type"] == "quantity":
-        coded = {"unit": raw["unit"], "system": UCUM, "code": raw["unit"]} if "unit" in raw else {}
-        return {"valueQuantity": {"value": Decimal(raw["value"]), **coded}}
-    return {"valueDecimal" if isinstance(raw, Decimal) else "valueInteger": raw}
