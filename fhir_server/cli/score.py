@@ -45,18 +45,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--csv", action="store_true", help="Write rows as CSV with a header instead of NDJSON.")
     shape.add_argument("--observations", action="store_true", help="Write Observations instead of rows.")
     parser.add_argument("--patients", metavar="FILE", help="NDJSON of Patients, for tables by sex and age.")
+    parser.add_argument(
+        "--questionnaires", metavar="FILE", help="NDJSON of Questionnaires with imported wordings (an export of them)."
+    )
     add_settings(parser, ("canonical_base", "time_zone", "score_unverified"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when every response was scored, 1 when some were refused or could not be read, 2 when a file is not there."""
     settings = settings_of(arguments)
-    scorer = BatchScorer(
-        shipped(settings.canonical_base),
-        datetime.now(zone(settings.time_zone)),
-        allow_unverified=settings.score_unverified == "allow",
-    )
     try:
+        scorer = BatchScorer(
+            shipped(settings.canonical_base),
+            datetime.now(zone(settings.time_zone)),
+            allow_unverified=settings.score_unverified == "allow",
+            wordings=_wordings(arguments.questionnaires) if arguments.questionnaires else None,
+        )
         patients = _patients(arguments.patients) if arguments.patients else {}
         with ExitStack() as stack:
             lines = _lines([stack.enter_context(_opened(name)) for name in arguments.files])
@@ -157,3 +161,9 @@ def _patients(name: str) -> dict[str, Json]:
         return {
             patient["id"]: {key: patient[key] for key in ("gender", "birthDate") if key in patient} for patient in read
         }
+
+
+def _wordings(name: str) -> dict[str, bytes]:
+    """The lines of the file by the id of the Questionnaire."""
+    with _opened(name) as lines:
+        return {_decode(line)["id"]: bytes(line) for line in lines if line.strip()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -35,8 +35,17 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
 class BatchScorer:
     """Scores responses to any instrument of a catalogue as they come."""
 
-    def __init__(self, catalogue: Catalogue, now: datetime, *, allow_unverified: bool = False) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        now: datetime,
+        *,
+        allow_unverified: bool = False,
+        wordings: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """`wordings` are the bodies of imported Questionnaires by logical id."""
         self._catalogue = catalogue
+        self._wordings = wordings or {}
         self._now = now
         self._allow_unverified = allow_unverified
         self._scorers: dict[str, _InstrumentScorer] = {}
@@ -61,7 +70,10 @@ class BatchScorer:
         text = canonical if isinstance(canonical, str) else ""
         scorer = self._scorers.get(text)
         if scorer is None:
-            instrument = self._catalogue.of_questionnaire(text)
+            stored = self._wordings.get(self._catalogue.wording_id(text) or "")
+            instrument = (
+                self._catalogue.of_questionnaire(text) if stored is None else self._catalogue.worded(text, stored)
+            )
             scorer = _InstrumentScorer(instrument, self._now, self._allow_unverified)
             if text == instrument.canonical:  # what else responses name is of no bound
                 self._scorers[text] = scorer
