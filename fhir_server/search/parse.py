@@ -83,7 +83,7 @@ class _Parser:
     def add(self, name: str, value: str) -> None:
         self._refuse_unsupported(name)
         control = CONTROLS.get(name)
-        if control is not None:
+        if control is not None and value:
             honoured = control(self._registry, self._types, self._controls, value)
             self._controls |= honoured.changes
             for reason in honoured.ignored:
@@ -92,6 +92,8 @@ class _Parser:
                 self._used.append((name, honoured.value))
             return
         try:
+            if control is not None:
+                raise NoValue
             self._add_criterion(name, value)
         except NoValue:
             self._ignore(name, f"'{name}' has no value.", issue="invalid")

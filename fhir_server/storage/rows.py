@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fhir_server.model.identity import hash64
 
-EXTRACTION = 2
+EXTRACTION = 3
 """The version of extraction: raised with every change of what is indexed of a resource. Rows of an older one are made
 anew by a job when a server of this version starts (search/reindex.py)."""
 
@@ -22,7 +22,7 @@ VARIANT_VALUE = 0
 VARIANT_CANONICAL = 1
 """A quantity in UCUM base units."""
 VARIANT_VERSION = 1
-"""A canonical in a reference parameter, for :below: number rows, v = hash of its url and a start of its version."""
+"""A canonical with a version, for :below: number rows, v = hash of its url and a start of its version."""
 VARIANT_IDENTIFIER = 2
 """Reference.identifier, for the :identifier modifier (text rows)."""
 VARIANT_TEXT = 3

@@ -10,7 +10,7 @@ from fhir_server.search.compile import compile_query
 from fhir_server.search.extract import extract
 from fhir_server.search.parse import parse_search
 from fhir_server.storage import query as q
-from fhir_server.storage.rows import IndexRows
+from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, IndexRows
 
 BASE_URL = "https://here.example.org/fhir"
 TIME_ZONE = "Europe/London"
@@ -59,6 +59,9 @@ def holds(predicate: q.Predicate, rows: IndexRows, own: int) -> bool:
             return any(row_p == p and v in values and w in (None, row_w) for row_p, v, row_w in rows.texts)
         case q.TextPrefix(p, prefix):
             return any(row_p == p and v.startswith(prefix) for row_p, v, _ in rows.texts)
+        case q.TextContains(p, text, at_end=False):
+            own = (p, p + VARIANT_PIECE)
+            return any(row_p in own and text in v[:TEXT_LIMIT] for row_p, v, _ in rows.texts)
         case q.CompositeMatch():
             return any(_composite(predicate, row, codes) for row in rows.composites)
     raise AssertionError(f"no evaluation of {predicate}")

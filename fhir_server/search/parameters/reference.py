@@ -8,18 +8,17 @@ from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import too_costly
-from fhir_server.model.identity import LONGEST_CACHED, hash64, rid, symbol
+from fhir_server.model.identity import LONGEST_CACHED, rid, symbol
 from fhir_server.search.definitions import Definition, Source
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
-from fhir_server.search.parameters import presence, token
+from fhir_server.search.parameters import canonical, presence, token
 from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.contained import contained_id, contained_type
-from fhir_server.storage.query import And, Exists, NumberIn, Or, Predicate, TextIn
+from fhir_server.storage.query import And, Exists, NumberIn, Predicate, TextIn
 from fhir_server.storage.rows import (
     VARIANT_EXTERNAL,
     VARIANT_IDENTIFIER,
     VARIANT_PRESENT,
-    VARIANT_VERSION,
     IndexRows,
     cut,
 )
@@ -28,8 +27,6 @@ _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 MOST_TARGETS = 20_000
 """Most resources that the values of one parameter may mean: a bare id is one of each of its target types."""
-MOST_VERSION_PARTS = 8
-"""Most parts of a canonical's version that `:below` tells apart."""
 _UNKNOWN_TYPE = 0
 """w of the row of a reference that does not tell its type."""
 _NOBODY = rid("", "")
@@ -105,16 +102,7 @@ def index_url(rows: IndexRows, p: int, reference: str) -> None:
     if target is not None:
         rows.numbers.append((p, target[1], TYPE_NUMBERS[target[0]]))
     elif not reference.startswith("#"):
-        url, _, version = reference.partition("|")
-        rows.texts.append((p + VARIANT_EXTERNAL, cut(url), symbol(version)))
-        if "." in version:
-            parts = version.split(".")[:MOST_VERSION_PARTS]
-            starts = [".".join(parts[:count]) for count in range(1, len(parts))]
-            rows.numbers += [(p + VARIANT_VERSION, _version_start(url, start), 0) for start in starts]
-
-
-def _version_start(url: str, start: str) -> int:
-    return hash64(f"{url}|{start}".encode())
+        canonical.index(rows, p, reference, VARIANT_EXTERNAL)
 
 
 def index_resource(rows: IndexRows, p: int, resource: dict[str, Any]) -> None:
@@ -148,7 +136,14 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     if modifier in ("above", "below") and definition.element_types == {"Reference"}:
         return _in_hierarchy(definition, modifier, values, matching)
     if modifier == "below":
-        return any_of([_below(source.p, unescape(value)) for source in definition.sources for value in values])
+        canonicals = [unescape(value).partition("|") for value in values]
+        return any_of(
+            [
+                canonical.below(source.p, url, version, VARIANT_EXTERNAL)
+                for source in definition.sources
+                for url, _, version in canonicals
+            ]
+        )
     if modifier:
         values = tuple([_of_type(definition, modifier, value) for value in values])
     parts: list[Predicate] = []
@@ -183,15 +178,6 @@ def _in_hierarchy(definition: Definition, modifier: str, values: tuple[str, ...]
         if rids:
             parts.append(NumberIn(source.p, tuple(rids)))
     return any_of(parts or [NumberIn(definition.p, (_NOBODY,))])
-
-
-def _below(p: int, value: str) -> Predicate:
-    """Canonicals of this url whose version begins with the parts given (R4 search.html#versions)."""
-    url, _, version = value.partition("|")
-    if not version:
-        return TextIn(p + VARIANT_EXTERNAL, (cut(url),))
-    same = TextIn(p + VARIANT_EXTERNAL, (cut(url),), symbol(version))
-    return Or((same, NumberIn(p + VARIANT_VERSION, (_version_start(url, version),))))
 
 
 def _identified(definition: Definition, source: Source, value: str) -> Predicate:

@@ -13,7 +13,7 @@ from fhir_server.search.features import trigrams
 from fhir_server.search.matching import Matching, any_of, unescape, unusable
 from fhir_server.search.modifiers import ENDS_WITH, IS
 from fhir_server.search.parameters import presence
-from fhir_server.storage.query import Predicate, TextContains, TextIn, TextPrefix
+from fhir_server.storage.query import And, Predicate, TextContains, TextIn, TextPrefix
 from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_PIECE, IndexRows, cut
 
 _SEPARATORS = re.compile(r"[\s\-‐-―_/]+")
@@ -122,8 +122,19 @@ def match(definition: Definition, modifier: str, values: tuple[str, ...], matchi
     return any_of([one(source.p, definition.code, value) for value in values for source in definition.sources])
 
 
+LONGEST_START = 1000
+"""Longest start that a value is asked for."""
+
+
 def _starts_with(p: int, code: str, value: str) -> Predicate:
-    return TextPrefix(p, search_prefix(code, value))
+    """By the start that is indexed, and what is behind it by parts that overlap each other."""
+    start = _folded_start(code, value, LONGEST_START)
+    indexed = TextPrefix(p, start[:TEXT_LIMIT])
+    if len(start) <= TEXT_LIMIT:
+        return indexed
+    last = len(start) - STEP
+    parts = [start[at : at + STEP] for at in (*range(TEXT_LIMIT - STEP // 2, last, STEP // 2), last)]
+    return And((indexed, *[TextContains(p, part, trigrams(p, part)) for part in parts]))
 
 
 def _contains(p: int, code: str, value: str, *, at_end: bool = False) -> Predicate:
@@ -156,8 +167,15 @@ _MATCH = {"": _starts_with, "contains": _contains, "exact": _is_exactly, IS: _is
 
 
 def search_prefix(code: str, value: str) -> str:
-    """The start a folded string must have; cut where indexed strings are. Raises InvalidSearch when nothing is left."""
-    prefix = fold(unescape(value))[:TEXT_LIMIT]
-    if not prefix:
+    """The start a folded string must have, where only the indexed start can be compared. Raises InvalidSearch."""
+    return _folded_start(code, value, TEXT_LIMIT)
+
+
+def _folded_start(code: str, value: str, longest: int) -> str:
+    """Raises InvalidSearch when nothing is left of `value`, or more than `longest`."""
+    start = fold(unescape(value))
+    if not start:
         raise unusable(code, value, "a string with letters or digits")
-    return prefix
+    if len(start) > longest:
+        raise unusable(code, value, f"a string of at most {longest} letters and digits")
+    return start

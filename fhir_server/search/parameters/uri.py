@@ -9,8 +9,9 @@ from fhir_server.errors import InvalidSearch
 from fhir_server.model.identity import symbol
 from fhir_server.search.definitions import Definition
 from fhir_server.search.matching import Matching, any_of, split, unescape
-from fhir_server.storage.query import And, NumberIn, Predicate, TextIn, TextPrefix
-from fhir_server.storage.rows import TEXT_LIMIT, IndexRows, cut
+from fhir_server.search.parameters import canonical
+from fhir_server.storage.query import And, NumberIn, Or, Predicate, TextIn, TextPrefix
+from fhir_server.storage.rows import TEXT_LIMIT, VARIANT_VALUE, IndexRows, cut
 
 MOST_ABOVE = 1000
 """Longest URL that `:above` takes: each of its starts is looked up."""
@@ -21,29 +22,41 @@ def index(rows: IndexRows, p: int, value: str) -> None:
 
 
 def index_canonical(rows: IndexRows, p: int, value: str) -> None:
-    url, _, version = value.partition("|")
-    rows.texts.append((p, cut(url), symbol(version)))
+    canonical.index(rows, p, value, VARIANT_VALUE)
 
 
 def match(definition: Definition, modifier: str, values: tuple[str, ...], matching: Matching) -> Predicate:
     """Resources with one of `values`, below or above it; `url|version` asks for the version too."""
-    if modifier:
-        found = _below if modifier == "below" else _above
-        return any_of([found(source.p, unescape(value)) for value in values for source in definition.sources])
-    whole: list[str] = []
     parts: list[Predicate] = []
-    canonical = "canonical" in definition.element_types
+    whole: list[str] = []
     for value in values:
-        # An escaped | belongs to a uri; in a canonical it stands before the version all the same.
-        url, *rest = unescape(value).split("|") if canonical else map(unescape, split(value, "|"))
-        version = "|".join(rest)
-        if version:
-            parts.append(_versioned(definition, url, version, matching))
+        url, version = _url_and_version(definition, value, matching)
+        if modifier == "above":
+            parts += [_above(source.p, url) for source in definition.sources]
+        elif version:
+            parts.append(_versioned(definition, url, version, matching, below=modifier == "below"))
+        elif modifier:
+            parts += [_below(source.p, url) for source in definition.sources]
         else:
             whole.append(cut(url))
     if whole:
         parts += [TextIn(source.p, tuple(whole)) for source in definition.sources]
     return any_of(parts)
+
+
+def _url_and_version(definition: Definition, value: str, matching: Matching) -> tuple[str, str]:
+    """The url and the version that `value` asks for; a relative canonical is of this server (R4 search.html#profile).
+
+    An escaped | belongs to a uri; in a canonical it stands before the version all the same.
+    """
+    if "canonical" in definition.element_types:
+        url, _, version = unescape(value).partition("|")
+        return (url if ":" in url or not matching.base_url else f"{matching.base_url}/{url}"), version
+    url, *rest = map(unescape, split(value, "|"))
+    version = "|".join(rest)
+    if version and _version_beside(definition, matching) is None:
+        return f"{url}|{version}", ""
+    return url, version
 
 
 def _below(p: int, url: str) -> Predicate:
@@ -69,12 +82,22 @@ def _nothing(p: int) -> Predicate:
     return NumberIn(p, (0,))
 
 
-def _versioned(definition: Definition, url: str, version: str, matching: Matching) -> Predicate:
-    """A canonical element holds its version; the url of a conformance resource has it in `version` beside it."""
-    if "canonical" in definition.element_types:
-        return any_of([TextIn(source.p, (cut(url),), symbol(version)) for source in definition.sources])
-    beside = matching.registry.definitions(definition.resource_type).get("version")
-    if definition.code != "url" or beside is None:
-        return any_of([TextIn(source.p, (cut(f"{url}|{version}"),)) for source in definition.sources])
-    own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
-    return And((own, TextIn(beside.p, (cut(version.casefold()),))))
+def _version_beside(definition: Definition, matching: Matching) -> Definition | None:
+    """The parameter of the version that stands beside the url of a conformance resource; None for any other uri."""
+    return matching.registry.definitions(definition.resource_type).get("version") if definition.code == "url" else None
+
+
+def _versioned(definition: Definition, url: str, version: str, matching: Matching, *, below: bool) -> Predicate:
+    """This url in this version, or in one that begins with its parts (R4 search.html#versions).
+
+    A canonical element holds its version; the url of a conformance resource has it in `version` beside it.
+    """
+    beside = _version_beside(definition, matching)
+    if beside is not None:
+        own = any_of([TextIn(source.p, (cut(url),)) for source in definition.sources])
+        known = version.casefold()
+        same = TextIn(beside.p, (cut(known),))
+        return And((own, Or((same, TextPrefix(beside.p, f"{known}."[:TEXT_LIMIT]))) if below else same))
+    if below:
+        return any_of([canonical.below(source.p, url, version, VARIANT_VALUE) for source in definition.sources])
+    return any_of([TextIn(source.p, (cut(url),), symbol(version)) for source in definition.sources])
