@@ -98,6 +98,12 @@ class _Reader:
                 f" ('{head[:100]}.{rest[:100]}').",
                 code="not-supported",
             )
+        if definition.element_types == {"Resource"}:
+            raise InvalidSearch(
+                f"'{definition.code}' of {definition.resource_type} is nested in it, and the contents of what is nested"
+                f" are not searched ('{head[:100]}.{rest[:100]}'): give its id.",
+                code="not-supported",
+            )
         if target:
             _check_target(definition, target)
         refusal = InvalidSearch(
