@@ -25,8 +25,10 @@ _ABSENT = {
     "subject-unknown": "unknown",
     "not-in-table": "unsupported",
     "undefined": "not-a-number",
+    "no-longer-scored": "unknown",
 }
-"""data-absent-reason by our own, finer code."""
+"""data-absent-reason by our own, finer code (terminology/CodeSystem-msk-score-absent-reason.json)."""
+_NO_LONGER_SCORED = "no-longer-scored"
 
 _CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
 """Facts about the response that a course of scores is read by."""
@@ -48,6 +50,24 @@ def lowered(scoring: Scoring, response: dict[str, Any]) -> list[dict[str, Any]]:
     return [_lowered_observation(scoring.instrument, quiet, response) for quiet in scoring.quiet]
 
 
+def outdated(stored: dict[str, Any], canonical_base: str, why: str) -> dict[str, Any]:
+    """A stored score without its value: the answers it was reckoned from were amended and give none any more."""
+    gone = {"valueQuantity", "valueCodeableConcept", "interpretation", "referenceRange"}
+    text = f"The response was amended and gives this score no value any more. {why}"
+    return {
+        **{name: value for name, value in stored.items() if name not in gone},
+        "status": "preliminary" if stored["status"] == "preliminary" else "amended",
+        "dataAbsentReason": _absent_reason(canonical_base, _NO_LONGER_SCORED, text),
+        "note": [{"text": text}],
+    }
+
+
+def is_outdated(stored: dict[str, Any]) -> bool:
+    """Whether `outdated` made it."""
+    codings = stored.get("dataAbsentReason", {}).get("coding", ())
+    return any(coding.get("code") == _NO_LONGER_SCORED for coding in codings)
+
+
 def derived_id(response_id: str, observation: dict[str, Any]) -> str:
     """The logical id under which the score or alert of a stored response is kept."""
     return _digest(response_id, _code(observation)).hex()
@@ -66,6 +86,11 @@ def _code(observation: dict[str, Any]) -> str:
 
 def _digest(response_id: str, code: str) -> bytes:
     return blake2b(f"{response_id}|{code}".encode(), digest_size=16).digest()
+
+
+def has_score(observation: dict[str, Any]) -> bool:
+    """Whether it holds the value of a score."""
+    return "valueQuantity" in observation or "valueCodeableConcept" in observation
 
 
 def is_alert(observation: dict[str, Any]) -> bool:
@@ -97,18 +122,8 @@ def _score_observation(instrument: Instrument, result: ScoreResult, response: di
 def _value(instrument: Instrument, result: ScoreResult) -> dict[str, Any]:
     """valueQuantity of a number, valueCodeableConcept of a stratum or profile, else dataAbsentReason."""
     if result.absence:
-        return {
-            "dataAbsentReason": {
-                "coding": [
-                    {"system": _ABSENT_REASON, "code": _ABSENT[result.absence.code]},
-                    {
-                        "system": f"{instrument.canonical_base}/CodeSystem/msk-score-absent-reason",
-                        "code": result.absence.code,
-                    },
-                ],
-                "text": reason(result.absence),
-            }
-        }
+        absence = result.absence
+        return {"dataAbsentReason": _absent_reason(instrument.canonical_base, absence.code, reason(absence))}
     if result.code is None:
         return {"valueQuantity": {"value": result.value, **_unit(result.score.unit)}}
     concept: dict[str, Any] = {"text": result.code}
@@ -116,6 +131,14 @@ def _value(instrument: Instrument, result: ScoreResult) -> dict[str, Any]:
         coding = _band_coding(instrument, result.code, result.score.strata[result.code])
         concept = {"coding": [coding], **concept}
     return {"valueCodeableConcept": concept}
+
+
+def _absent_reason(canonical_base: str, code: str, text: str) -> dict[str, Any]:
+    codings = [
+        {"system": _ABSENT_REASON, "code": _ABSENT[code]},
+        {"system": f"{canonical_base}/CodeSystem/msk-score-absent-reason", "code": code},
+    ]
+    return {"coding": codings, "text": text}
 
 
 def _unit(code: str) -> dict[str, str]:

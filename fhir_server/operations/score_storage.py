@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
-from fhir_server.instruments.observation import derived_id, is_alert, lowered, observations
+from fhir_server.instruments.observation import (
+    derived_id,
+    has_score,
+    is_alert,
+    is_outdated,
+    lowered,
+    observations,
+    outdated,
+)
 from fhir_server.instruments.scoring import Scoring
 from fhir_server.instruments.subject import stored_patient_id, subject_reference
 from fhir_server.interactions.draft import prepare_for
@@ -142,10 +150,24 @@ class _Work:
             if earlier is not None:
                 await self._keep(observation)
                 self._note_lowered(earlier, observation)
+        await self._outdate(scoring)
         if self._rescored:
             why = provenance(self._rescored, self._response, self._transaction.last_updated)
             draft = prepare_for(self._server, why, why["id"], fresh=True)
             self._note_rescored(await self._transaction.put(draft))
+
+    async def _outdate(self, scoring: Scoring) -> None:
+        """Scores stored before that these answers do not give: a value whose answers are gone must not be read."""
+        instrument = scoring.instrument
+        why = " ".join(issue.diagnostics for issue in scoring.refused) or f"It was answered on {instrument.canonical}."
+        for logical_id, content in self._earlier.items():
+            if logical_id in self._settled or is_alert(content) or content["status"] == _IN_ERROR:
+                continue
+            self._settled.add(logical_id)
+            if has_score(content):
+                await self._put(outdated(content, instrument.canonical_base, why))
+                valued = f"Observation/{logical_id}/_history/{content['meta']['versionId']}"
+                self._note("warning", f"{valued} has no value any more: the response as it is now does not give it.")
 
     def warnings(self) -> list[Issue]:
         """What stands although the response does not say so (any more), then what was done."""
@@ -191,7 +213,7 @@ class _Work:
             self.kept.append(replacing)
             if algorithm_of(earlier) != algorithm_of(observation):
                 self._rescored.append(Rescored(earlier, replacing))
-            elif not await self._is_ours(earlier):
+            elif not is_outdated(earlier) and not await self._is_ours(earlier):
                 replaced = f"Observation/{logical_id}/_history/{earlier['meta']['versionId']}"
                 self._note(
                     "warning",

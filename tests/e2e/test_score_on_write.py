@@ -61,6 +61,13 @@ def test_scores_follow_the_response(client):
     assert scores(client, "follows") == [(36, "entered-in-error", "4")]
 
 
+def test_an_amendment_that_gives_no_score_takes_the_value_away(client):
+    put(client, oks([4] * 12, id="emptied"))
+    put(client, oks([4] * 6 + [None] * 6, id="emptied", status="amended"))
+    (entry,) = client.get("Observation", params={"patient": "emptied"}).json()["entry"]
+    assert (entry["resource"]["status"], entry["resource"].get("valueQuantity")) == ("amended", None)
+
+
 def test_score_with_persist_has_nothing_left_to_do(client):
     put(client, oks([2] * 12, id="done"))
     given = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}

@@ -289,7 +289,7 @@ async def test_an_alert_follows_an_amendment_down_when_the_score_is_refused(serv
     assert (await the_alert(server))["valueInteger"] == 0
     texts = [issue.diagnostics for issue in refused.issues if issue.severity == "warning"]
     assert any("reads 0 now" in text for text in texts)
-    assert any(f"Observation/{total['id']}" in text and "stands" in text for text in texts)
+    assert any(f"Observation/{total['id']}/_history/1 has no value any more" in text for text in texts)
 
 
 @pytest.mark.parametrize("answer", [None, 8], ids=["none", "no option"])
@@ -341,13 +341,72 @@ async def test_the_scores_of_a_response_entered_in_error_are_too(server: Server)
     assert not any("Observation/" in text for text in warned(issues))
 
 
-async def test_scores_that_are_not_written_anew_are_pointed_out(server: Server) -> None:
-    """The response was answered on another questionnaire than was said at first."""
+async def the_score(server: Server, logical_id: str) -> dict[str, Any]:
+    return next(content(one) for one in await all_of(server, "Observation") if one.logical_id == logical_id)
+
+
+@pytest.mark.parametrize("answers", [[4] * 6 + [None] * 6, [4] * 11 + [9]], ids=["too few", "no option"])
+async def test_a_score_whose_answers_are_gone_has_no_value(server: Server, answers: list[int | None]) -> None:
+    """R4 observation-status: amended. An amended response must not leave the value of its earlier answers."""
     await store(server, response("oks", [4] * 12))
     (total,), _ = parts(await call(server, "r-1", PERSIST))
-    await store(server, response("phq-9", [0] * 9))
+    await store(server, response("oks", answers, status="amended"))
+    refused = await refusal(server, "r-1", PERSIST)
+    stored = await the_score(server, total["id"])
+    validate(stored)
+    assert stored["status"] == "amended"
+    assert not stored.keys() & {"valueQuantity", "interpretation", "referenceRange"}
+    assert stored["dataAbsentReason"]["coding"][1]["code"] == "no-longer-scored"
+    assert refused.issues[0].diagnostics in stored["dataAbsentReason"]["text"]
+    valued = f"Observation/{total['id']}/_history/1"
+    assert any(valued in one.diagnostics and one.severity == "warning" for one in refused.issues)
+
+    again = await refusal(server, "r-1", PERSIST)
+    assert (await the_score(server, total["id"]))["meta"]["versionId"] == "2", "repeated it changes nothing"
+    assert not any("Observation/" in one.diagnostics for one in again.issues)
+
+    await store(server, response("oks", [3] * 12, status="amended"))
+    (total,), issues = parts(await call(server, "r-1", PERSIST))
+    assert (total["valueQuantity"]["value"], total["meta"]["versionId"]) == (36, "3")
+    assert "dataAbsentReason" not in total
+    assert not any("Observation/" in text for text in warned(issues))
+
+
+async def test_every_score_whose_answers_are_gone_has_no_value(server: Server) -> None:
+    await store(server, response("pcs", [2] * 13))
+    scores, _ = parts(await call(server, "r-1", PERSIST))
+    await store(server, response("pcs", [2] + [None] * 12, status="amended"))
+    await refusal(server, "r-1", PERSIST)
+    stored = [content(version) for version in await all_of(server, "Observation")]
+    assert len(stored) == len(scores) == 4
+    assert [one for one in stored if "valueQuantity" in one] == []
+
+
+async def test_the_scores_of_another_questionnaire_have_no_value(server: Server) -> None:
+    """The response was answered on another questionnaire than was said at first; an alert stands all the same."""
+    await store(server, response("phq-9", [1] * 9))
+    (total, alert), _ = parts(await call(server, "r-1", PERSIST))
+    await store(server, response("oks", [4] * 12))
     _, issues = parts(await call(server, "r-1", PERSIST))
-    assert any(f"Observation/{total['id']}" in text and "stands" in text for text in warned(issues))
+    assert "valueQuantity" not in await the_score(server, total["id"])
+    assert await the_score(server, alert["id"]) == alert
+    assert any(f"Observation/{total['id']}" in text and "no value" in text for text in warned(issues))
+    assert any(f"Observation/{alert['id']}" in text and "stands" in text for text in warned(issues))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"questionnaire": f"{BASE}/Questionnaire/oks|9"}, {"authored": "2999-01-01"}, {"questionnaire": f"{BASE}/x"}],
+    ids=["version", "future", "unknown"],
+)
+async def test_a_score_stands_when_its_answers_were_not_looked_at(server: Server, changed: dict[str, Any]) -> None:
+    """What is refused is the response as a whole: nothing is known of its answers."""
+    await store(server, response("oks", [4] * 12))
+    (total,), _ = parts(await call(server, "r-1", PERSIST))
+    await store(server, response("oks", [4] * 12, status="amended", **changed))
+    refused = await refusal(server, "r-1", PERSIST)
+    assert await the_score(server, total["id"]) == total
+    assert any(f"Observation/{total['id']}" in i.diagnostics and "stands" in i.diagnostics for i in refused.issues)
 
 
 async def delete(server: Server, resource_type: str, logical_id: str) -> None:
