@@ -79,6 +79,11 @@ class Categories:
     def inputs(self) -> tuple[str, ...]:
         return tuple(item for category in self.categories for item in category.items)
 
+    @property
+    def aids(self) -> tuple[str, ...]:
+        """The tick-boxes that raise a category, each once."""
+        return tuple(dict.fromkeys(name for category in self.categories for name in category.when_any))
+
     def value(self, values: Mapping[str, Exact], subject: Subject) -> Exact:
         answered = [value for category in self.categories if (value := category.value(values)) is not None]
         return exact(Fraction(sum(answered)) / len(answered))

@@ -22,10 +22,12 @@ from fhir_server.instruments.definition import (
     Reading,
     Score,
     Subject,
+    numbers_of,
 )
 from fhir_server.instruments.evaluation import NOBODY, Outcome, evaluate
 from fhir_server.instruments.quick import quick_readings
 from fhir_server.instruments.rounding import as_decimal, round_half_up
+from fhir_server.instruments.rules import Categories
 
 Status = Literal["final", "preliminary", "amended"]
 
@@ -44,6 +46,10 @@ class ScoreResult:
     absence: Absence | None
     readings: dict[str, Reading]
     """As answered, by linkId: of the score's own items."""
+    ticked: tuple[str, ...]
+    """Aids and help that raise a category."""
+    scores: dict[str, Decimal]
+    """The earlier scores it follows from, as `score.<name>`."""
     imputed: tuple[str, ...]
     imputed_value: Decimal | None
     left_out: tuple[str, ...]
@@ -135,17 +141,28 @@ def score_readings(
 ) -> tuple[ScoreResult, ...]:
     """The results for answers that were read without complaint."""
     outcomes = evaluate(instrument, readings, subject, allow_unverified=allow_unverified)
-    return tuple(
-        _result(score, outcome, readings, response_status, allow_unverified)
-        for score, outcome in zip(instrument.scores, outcomes, strict=True)
-    )
+    results = []
+    reckoned: dict[str, Decimal] = {}
+    for score, outcome in zip(instrument.scores, outcomes, strict=True):
+        result = _result(score, outcome, readings, reckoned, response_status, allow_unverified)
+        results.append(result)
+        if result.value is not None:
+            reckoned[numbers_of(score.name)] = result.value
+    return tuple(results)
 
 
 def _result(
-    score: Score, outcome: Outcome, readings: dict[str, Reading], response_status: str, allow_unverified: bool
+    score: Score,
+    outcome: Outcome,
+    readings: dict[str, Reading],
+    reckoned: dict[str, Decimal],
+    response_status: str,
+    allow_unverified: bool,
 ) -> ScoreResult:
     value = outcome.value
     number = value if isinstance(value, int | Fraction) else None
+    follows = len(score.items) < len(score.inputs)
+    aids = score.rule.aids if isinstance(score.rule, Categories) else ()
     bands = score.bands if score.bands and (score.bands.evidence != "memory" or allow_unverified) else None
     return ScoreResult(
         score=score,
@@ -154,6 +171,8 @@ def _result(
         code=value if isinstance(value, str) else None,
         absence=value if isinstance(value, Absence) else None,
         readings={link_id: readings[link_id] for link_id in score.items if link_id in readings},
+        ticked=tuple(link_id for link_id in aids if readings.get(link_id) not in (None, NOT_APPLICABLE, 0)),
+        scores={name: reckoned[name] for name in score.inputs if name in reckoned} if follows else {},
         imputed=outcome.imputed,
         imputed_value=None if outcome.imputed_value is None else as_decimal(outcome.imputed_value),
         left_out=outcome.left_out,

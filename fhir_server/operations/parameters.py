@@ -15,7 +15,8 @@ from typing import Any
 from fhir_server.errors import InvalidResource, UnsupportedMediaType
 from fhir_server.interactions.exchange import Request
 from fhir_server.model import json
-from fhir_server.operations.definition import Definition, InParameter
+from fhir_server.operations.definition import ANY_RESOURCE, Definition, InParameter
+from fhir_server.spec import RESOURCE_TYPES
 from fhir_server.validation import issues
 
 _OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
@@ -126,7 +127,7 @@ def _value(parameter: InParameter, part: dict[str, Any], expression: str | None)
         _check_value(parameter, part, expression)
         return part[element]
     given = next((key for key in part if key.startswith("value")), "no value")
-    wanted = "resource" if parameter.takes(parameter.type) and not parameter.is_primitive else element
+    wanted = "resource" if parameter.type in (*RESOURCE_TYPES, *ANY_RESOURCE) else element
     raise InvalidResource(
         f"Parameter {parameter.name} is of type {parameter.type}: send it as {wanted}, not as {given}.",
         expression=expression,
