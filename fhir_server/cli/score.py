@@ -23,7 +23,7 @@ import msgspec
 
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.errors import BusinessRule
-from fhir_server.instruments.batch import BatchScorer, Row
+from fhir_server.instruments.batch import BatchScorer, Row, encode_rows
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Subject
 from fhir_server.instruments.evaluation import NOBODY
@@ -36,7 +36,6 @@ Scorer = Callable[[Json], list[Any]]
 ROWS_AT_ONCE = 1000
 FIELDS = ("responseId", "score", "value", "status", "reason")
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode_lines = msgspec.json.Encoder(decimal_format="number").encode_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +138,7 @@ def _flush(waiting: list[Any], writer: Any, out: IO[bytes]) -> None:
     if writer:
         writer.writerows([row.response_id, row.score, row.value, row.status, row.reason] for row in waiting)
     else:
-        out.write(_encode_lines(waiting))
+        out.write(encode_rows(waiting))
     waiting.clear()
 
 

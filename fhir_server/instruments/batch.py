@@ -13,7 +13,7 @@ from fhir_server.errors import BusinessRule, Issue
 from fhir_server.instruments.catalogue import Catalogue
 from fhir_server.instruments.definition import Absence, Alert, Exact, Instrument, Subject
 from fhir_server.instruments.evaluation import NOBODY, Outcome, evaluate
-from fhir_server.instruments.observation import observations
+from fhir_server.instruments.observation import is_alert, observations
 from fhir_server.instruments.quick import quick_readings
 from fhir_server.instruments.rounding import as_decimal
 from fhir_server.instruments.scoring import Scoring, reason, score_response, status_of
@@ -25,11 +25,29 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     response_id: str | None
     score: str | None
     """`<instrument id>.<score name>`, or of an alert."""
-    value: Decimal | str | None
+    value: Decimal | int | str | None
     """Exact, or a stratum or profile."""
     status: str
     """As of the Observation; `absent` for a score without a value, `refused` for a response without scores, `alert`."""
     reason: str | None = None
+
+
+encode_rows = msgspec.json.Encoder(decimal_format="number").encode_lines
+"""Rows, or other JSON, as NDJSON."""
+
+
+def row_of(response_id: str, observation: dict[str, Any]) -> Row:
+    """The row of an Observation that `$score` gives."""
+    name = observation["code"]["coding"][0]["code"]
+    if "dataAbsentReason" in observation:
+        return Row(response_id, name, None, "absent", observation["dataAbsentReason"]["text"])
+    if is_alert(observation):
+        raised = observation["interpretation"][0]["coding"][0]["code"] == "POS"
+        status = "alert" if raised else observation["status"]
+        return Row(response_id, name, observation["valueInteger"], status, observation["note"][0]["text"])
+    concept = observation.get("valueCodeableConcept")
+    value = concept["text"] if concept else observation["valueQuantity"]["value"]
+    return Row(response_id, name, value, observation["status"])
 
 
 class BatchScorer:

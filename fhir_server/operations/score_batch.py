@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from fhir_server.errors import BusinessRule, FhirError, InvalidResource, Overloaded
+from fhir_server.instruments.batch import Row, encode_rows, row_of
 from fhir_server.interactions.async_request import accept
 from fhir_server.interactions.current_registry import with_current_registry
 from fhir_server.interactions.exchange import Request, Response, Server
-from fhir_server.model.json import encode, parse
+from fhir_server.model.json import parse
 from fhir_server.model.reference import parse_reference
 from fhir_server.operations.async_worker import Step
 from fhir_server.operations.request import OperationRequest
@@ -114,17 +115,18 @@ class ScoreBatch:
         if place.block >= plan.blocks():
             return None
         page = await server.store.search(ALL, await _query(server, plan, place))
-        lines = [line for version in page.matches for line in await _lines(server, plan, version.logical_id)]
+        pieces = [await _lines(server, plan, version.logical_id) for version in page.matches]
         if page.next_after is not None:
             following = Place(page.snapshot, place.block, page.next_after)
         else:
             following = Place(page.snapshot, place.block + 1)
-        output = [Output(FILE, len(lines), b"".join(lines))] if lines else []
+        lines = sum(count for _, count in pieces)
+        output = [Output(FILE, lines, b"".join(piece for piece, _ in pieces))] if lines else []
         return Step(output, msgspec.json.encode(following), job.done + len(page.matches))
 
 
-async def _lines(server: Server, plan: Plan, logical_id: str) -> list[bytes]:
-    """What $score answers for the response as it is now."""
+async def _lines(server: Server, plan: Plan, logical_id: str) -> tuple[bytes, int]:
+    """What $score answers for the response as it is now, as lines, and how many."""
     parameters = {"persist": [True]} if plan.persist else {}
     request = Request("POST", f"{_TYPE}/{logical_id}/$score", base_url=plan.base_url)
     call = OperationRequest(server, request, "instance", _TYPE, logical_id, None, parameters)
@@ -135,37 +137,13 @@ async def _lines(server: Server, plan: Plan, logical_id: str) -> list[bytes]:
     except FhirError as refusal:
         # Warnings too: an alert must not be lost because there is no score.
         reasons = [issue.diagnostics for issue in refusal.issues if issue.severity != "information"]
-        return [_line(logical_id, None, None, "refused", " ".join(reasons))]
+        return encode_rows([Row(logical_id, None, None, "refused", " ".join(reasons))]), 1
     assert isinstance(answer.body, bytes)
-    return [
-        _line(logical_id, observation["code"]["coding"][0]["code"], *_result(observation))
-        for observation in _observations(parse(answer.body, max_depth=ANY_DEPTH))
-    ]
+    rows = [row_of(logical_id, one) for one in _observations(parse(answer.body, max_depth=ANY_DEPTH))]
+    return encode_rows(rows), len(rows)
 
 
 def _observations(answer: Json) -> Iterator[Json]:
     for entry in answer["entry"]:
         if entry["resource"]["resourceType"] == "Observation":
             yield entry["resource"]
-
-
-def _result(observation: Json) -> tuple[Any, str, str | None]:
-    """Value, status and why there is no value."""
-    status = observation["status"]
-    if "valueQuantity" in observation:
-        return observation["valueQuantity"]["value"], status, None
-    if "valueInteger" in observation:
-        return observation["valueInteger"], status, None
-    if "valueCodeableConcept" in observation:
-        return _code(observation["valueCodeableConcept"]), status, None
-    return None, status, observation["dataAbsentReason"]["text"]
-
-
-def _code(concept: Json) -> str:
-    """The code of a stratum; of a profile, which has none, the text."""
-    return str(concept["coding"][0]["code"] if "coding" in concept else concept["text"])
-
-
-def _line(response_id: str, name: str | None, value: Any, status: str, reason: str | None) -> bytes:
-    row = {"responseId": response_id, "score": name, "value": value, "status": status, "reason": reason}
-    return encode(row) + b"\n"

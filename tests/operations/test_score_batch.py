@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from itertools import count
 from pathlib import Path
@@ -141,6 +143,8 @@ def test_an_alert_is_told_whether_or_not_there_is_a_score(base_url: str, tag: st
     rows = scored(base_url, criteria=f"_tag={tag}-phq")
     whole = {row["score"]: row["value"] for row in rows if row["responseId"] == f"{tag}-whole"}
     assert (whole["phq-9.total"], whole["phq-9.item9"]) == (2, 2)
+    (alert,) = (row for row in rows if row["score"] == "phq-9.item9")
+    assert (alert["status"], "Assess the risk" in alert["reason"]) == ("alert", True)
     (partial,) = (row for row in rows if row["responseId"] == f"{tag}-partial")
     assert (partial["status"], partial["value"]) == ("refused", None)
     assert "Item q1 has no answer" in partial["reason"]
@@ -160,11 +164,12 @@ def test_strata_and_scores_that_are_absent(base_url: str, tag: str) -> None:
     assert found == {
         ("whole", "total"): 9,
         ("whole", "psych_subscale"): 5,
-        ("whole", "risk"): "start-back.high",
+        ("whole", "risk"): "high",
         ("part", "total"): None,
         ("part", "psych_subscale"): 5,
         ("part", "risk"): None,
     }
+    assert {row["status"] for row in rows if row["value"] is None} == {"absent"}
     assert all("q1" in row["reason"] for row in rows if row["score"] == "start-back.total" and row["value"] is None)
 
 
@@ -232,6 +237,34 @@ def test_what_is_done_can_be_removed(base_url: str, tag: str) -> None:
 def test_what_it_cannot_do_is_refused(base_url: str, values: Json, status: int, code: str) -> None:
     answer = start(base_url, **values)
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (status, code), answer.text
+
+
+def test_a_group_that_is_no_reference_is_told_how_to_be_sent(base_url: str) -> None:
+    url = f"{base_url}/QuestionnaireResponse/$score-batch"
+    body = {"resourceType": "Parameters", "parameter": [{"name": "group", "valueString": "Group/g"}]}
+    answer = httpx.post(url, json=body, headers={"Prefer": "respond-async"}, timeout=30)
+    assert answer.status_code == 400
+    assert "send it as valueReference" in answer.json()["issue"][0]["diagnostics"]
+
+
+def test_rows_are_those_of_the_command_line(base_url: str, tag: str, tmp_path: Path) -> None:
+    """One vocabulary: whoever reads one file can read the other."""
+    responses = [
+        response("start-back", [None, 1, 1, 1, 1, 1, 1, 1, 4], id=f"{tag}-x"),
+        response("start-back", [1, 1, 1, 1, 1, 1, 1, 1, 4], id=f"{tag}-y"),
+        response("phq-9", [1] * 9, id=f"{tag}-z"),
+    ]
+    file = tmp_path / "responses.ndjson"
+    file.write_text("".join(json.dumps(one) + "\n" for one in responses))
+    program = [sys.executable, "-m", "fhir_server.cli.main", "score", str(file)]
+    printed = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    put_all(base_url, *({**one, "meta": {"tag": [{"code": f"{tag}-both"}]}} for one in responses))
+    rows = scored(base_url, criteria=f"_tag={tag}-both")
+
+    def by_score(row: Json) -> str:
+        return f"{row['responseId']} {row['score']}"
+
+    assert sorted(rows, key=by_score) == sorted(map(json.loads, printed.splitlines()), key=by_score)
 
 
 def test_a_group_without_patients_is_refused(base_url: str, tag: str) -> None:
