@@ -52,8 +52,8 @@ def missing(count: int) -> list[str]:
 HAQ_DI = Golden(
     "haq-di",
     "Eight categories, each its highest item, at least 2 when an aid, device or help is used for it; mean over the "
-    "categories answered, 0 to 3, higher is worse (CLINHAQ 96.4, abbeyscientific copy). At least six categories: from "
-    "memory (Bruce and Fries 2003), applied only where unverified rules are allowed.",
+    "categories answered, 0 to 3, higher is worse (CLINHAQ 96.4, abbeyscientific copy). At least six categories: the "
+    "definition of LOINC 75874-8.",
     "tools/golden/disability.py, fractions",
     [
         vector("lowest: all 0", BEST, {"di": 0}, status="final"),
@@ -84,14 +84,11 @@ HAQ_DI = Golden(
                    status="final")
             for item in ("arising_2", "eating_1", "activities_2")
         ),
-        vector("seven categories, from memory", without(MIXED, *missing(1)), refused=missing(1)),
-        vector("seven categories: 10 / 7", without(MIXED, *missing(1)), {"di": Fraction(10, 7)}, status="preliminary",
-               allow_unverified=True),
-        vector("six categories: 9 / 6", without(MIXED, *missing(2)), {"di": Fraction(3, 2)}, status="preliminary",
-               allow_unverified=True),
+        vector("seven categories: 10 / 7", without(MIXED, *missing(1)), {"di": Fraction(10, 7)}, status="final"),
+        vector("six categories: 9 / 6", without(MIXED, *missing(2)), {"di": Fraction(3, 2)}, status="final"),
         vector("six categories, aid of a missing one ticked: 9 / 6", but(without(MIXED, *missing(2)), {"aid_grip": 1}),
-               {"di": Fraction(3, 2)}, allow_unverified=True),
-        vector("five categories", without(MIXED, *missing(3)), refused=missing(3), allow_unverified=True),
+               {"di": Fraction(3, 2)}),
+        vector("five categories", without(MIXED, *missing(3)), refused=missing(3)),
         *out_of_range(MIXED, "grip_3", 4),
         *out_of_range(MIXED, "aid_reach", 2),
     ],
