@@ -23,7 +23,7 @@ from fhir_server.model.reference import localise
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score_alerts import raise_alerts
 from fhir_server.operations.score_storage import Kept, store_scores
-from fhir_server.operations.scorer import Scorer, StoreReading
+from fhir_server.operations.scorer import Scorer, StoreReading, stored_patient
 from fhir_server.operations.stored import content_of, current
 from fhir_server.storage.base import Transaction
 from fhir_server.validation import validate
@@ -55,6 +55,8 @@ async def _response(call: OperationRequest) -> Json:
         if sent is None:
             raise InvalidResource("Send the QuestionnaireResponse, or call $score on a stored one.", code="required")
         validate(sent)
+        answers_apart = {name: value for name, value in sent.items() if name != "item"}
+        localise(answers_apart, call.request.base_url)
         return sent
     if sent is not None:
         raise InvalidResource("response is for the type level: the response to score is the one in the URL.")
@@ -63,18 +65,34 @@ async def _response(call: OperationRequest) -> Json:
 
 async def _patient(call: OperationRequest, response: Json) -> Json | None:
     """The Patient sent as `subject`, or the stored one the response is of."""
-    logical_id = stored_patient_id(response)
+    sent = _subject(call, response)
+    return sent or await stored_patient(StoreReading(call.server.store, call.scope), response)
+
+
+def _subject(call: OperationRequest, response: Json) -> Json | None:
+    """The Patient sent. Raises BusinessRule when the response is of another."""
     sent: Json | None = call.one("subject")
     if sent is not None:
         validate(sent)
+        logical_id = stored_patient_id(response)
         if logical_id is not None and sent.get("id", logical_id) != logical_id:
             text = f"The subject sent is Patient/{sent['id']}, the response is of Patient/{logical_id}."
             raise BusinessRule(text, expression="QuestionnaireResponse.subject.reference")
-        return sent
-    if logical_id is None:
-        return None
-    version = await call.server.store.read(call.scope, "Patient", logical_id)
-    return content_of(version) if version is not None and version.body is not None else None
+    return sent
+
+
+async def _check_subject(call: OperationRequest, transaction: Transaction, response: Json) -> None:
+    """Scores that are stored follow the stored Patient, now and whenever they are scored again."""
+    sent = _subject(call, response)
+    if sent is None:
+        return
+    stored = await stored_patient(transaction, response) or {}
+    if any(sent.get(element) != stored.get(element) for element in ("gender", "birthDate")):
+        raise BusinessRule(
+            "The subject sent differs from the stored Patient in sex or birth date, and scores that are stored follow "
+            "the stored one: store the Patient first, or leave subject or persist out.",
+            expression="QuestionnaireResponse.subject.reference",
+        )
 
 
 async def _score_and_store(call: OperationRequest) -> Response:
@@ -117,6 +135,7 @@ async def _store_both(call: OperationRequest) -> Kept:
 async def _store(call: OperationRequest, logical_id: str, transaction: Transaction) -> Kept:
     """The scores, and the alerts that no write has stored."""
     version = present(await transaction.current(_TYPE, logical_id), _TYPE, logical_id)
+    await _check_subject(call, transaction, content_of(version))
     scorer = Scorer(call.server, transaction, call.one("questionnaire"))
     kept = await store_scores(call.server, transaction, version, scorer)
     response = content_of(version)

@@ -6,7 +6,7 @@ or named in the answer when it stands. Nothing that others changed is overwritte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,12 @@ from fhir_server.instruments.observation import (
     outdated,
 )
 from fhir_server.instruments.scoring import Scoring
-from fhir_server.instruments.subject import stored_patient_id, subject_reference
+from fhir_server.instruments.subject import subject_reference
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.found import found
 from fhir_server.operations.score_provenance import Rescored, algorithm_of, provenance
-from fhir_server.operations.scorer import Scorer
+from fhir_server.operations.scorer import Scorer, stored_patient
 from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import HistoryQuery
@@ -66,7 +66,7 @@ async def store_scores(
         text = "A response entered in error is not scored."
         return Kept([Issue("business-rule", text, f"{_TYPE}.status")], work.warnings())
     try:
-        scoring = await scorer.score(response, await work.patient())
+        scoring = await scorer.score(response, await stored_patient(transaction, response))
     except BusinessRule as unknown:
         return Kept(unknown.issues, work.warnings())
     deleted = await _deleted_subject(transaction, response)
@@ -121,14 +121,6 @@ class _Work:
             else:
                 self._earlier[logical_id] = content_of(version)
 
-    async def patient(self) -> Json | None:
-        """The stored Patient of the response."""
-        logical_id = stored_patient_id(self._response)
-        if logical_id is None:
-            return None
-        version = await self._transaction.current("Patient", logical_id)
-        return content_of(version) if version is not None and version.body is not None else None
-
     async def withdraw(self) -> None:
         """R4 observation-status: entered-in-error. All else stays, whoever wrote it."""
         for logical_id, content in self._earlier.items():
@@ -159,7 +151,7 @@ class _Work:
     async def _outdate(self, scoring: Scoring) -> None:
         """Scores stored before that these answers do not give: a value whose answers are gone must not be read."""
         instrument = scoring.instrument
-        why = " ".join(issue.diagnostics for issue in scoring.refused) or f"It was answered on {instrument.canonical}."
+        why = _briefly(scoring.refused) or f"It was answered on {instrument.canonical}."
         for logical_id, content in self._earlier.items():
             if logical_id in self._settled or is_alert(content) or content["status"] == _IN_ERROR:
                 continue
@@ -227,7 +219,7 @@ class _Work:
         history = await self._transaction.history(query)
         versions = [content_of(version) for version in history.versions if version.body]
         statuses = {version.get("status") for version in versions}
-        patient = await self.patient()
+        patient = await stored_patient(self._transaction, self._response)
         for version in versions:
             try:
                 scoring = await self._scorer.score(version, patient)
@@ -245,6 +237,12 @@ class _Work:
     @staticmethod
     def _identified(response: Json, observation: Json) -> Json:
         return {"resourceType": "Observation", "id": derived_id(response["id"], observation), **observation}
+
+
+def _briefly(reasons: Sequence[Issue]) -> str:
+    """The first reason, and how many more there are: a response may have thousands."""
+    first = "".join(issue.diagnostics for issue in reasons[:1])
+    return f"{first} $score names {len(reasons) - 1} more." if len(reasons) > 1 else first
 
 
 def _same(stored: Json, resource: Json) -> bool:

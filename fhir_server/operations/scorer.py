@@ -9,9 +9,10 @@ from fhir_server.errors import BusinessRule
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.scoring import Scoring, score_response
-from fhir_server.instruments.subject import subject_at
+from fhir_server.instruments.subject import stored_patient_id, subject_at
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.dates import zone
+from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import Store, StoredVersion
 from fhir_server.storage.scope import Scope
 
@@ -33,6 +34,13 @@ class StoreReading:
 
     async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
         return await self._store.read(self._scope, resource_type, logical_id)
+
+
+async def stored_patient(reading: Reading, response: Json) -> Json | None:
+    """The Patient of this server that the response is of."""
+    logical_id = stored_patient_id(response)
+    version = None if logical_id is None else await reading.current("Patient", logical_id)
+    return content_of(version) if version is not None and version.body is not None else None
 
 
 class Scorer:

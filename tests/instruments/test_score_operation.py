@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import Query
 from fhir_server.storage.scope import ALL
 from fhir_server.validation import validate
-from tests.instruments.responses import BASE, response
+from tests.instruments.responses import BASE, answered, response
 
 BASE_URL = "http://test.example/fhir"
 REGISTRY = OperationRegistry(known for known in OPERATIONS if known.definition.code == "score")
@@ -379,6 +380,9 @@ async def test_every_score_whose_answers_are_gone_has_no_value(server: Server) -
     await refusal(server, "r-1", PERSIST)
     stored = [content(version) for version in await all_of(server, "Observation")]
     assert len(stored) == len(scores) == 4
+    assert {one["dataAbsentReason"]["text"].partition(".")[2] for one in stored} == {
+        " Item q2 has no answer: every item must be answered. $score names 11 more."
+    }
     assert [one for one in stored if "valueQuantity" in one] == []
 
 
@@ -407,6 +411,44 @@ async def test_a_score_stands_when_its_answers_were_not_looked_at(server: Server
     refused = await refusal(server, "r-1", PERSIST)
     assert await the_score(server, total["id"]) == total
     assert any(f"Observation/{total['id']}" in i.diagnostics and "stands" in i.diagnostics for i in refused.issues)
+
+
+EQ_5D = {"mobility": 3, "self_care": 3, "usual_activities": 3, "pain_discomfort": 3, "anxiety_depression": 3}
+DSU = "eq-5d-5l.index_uk_dsu_mapping"
+WOMAN = {"resourceType": "Patient", "gender": "female", "birthDate": "1950-03-02"}
+
+
+def by_age_and_sex(answer: Response) -> dict[str, Any]:
+    observations, _ = parts(answer)
+    return next(one for one in observations if one["code"]["coding"][0]["code"] == DSU)
+
+
+def scoring_of(**values: Any) -> dict[str, Any]:
+    """Parameters of $score with a whole EQ-5D-5L response."""
+    whole = {**answered("eq-5d-5l", EQ_5D), **values.pop("elements", {})}
+    named = [{"name": "response", "resource": whole}, *({"name": name, **value} for name, value in values.items())]
+    return {"resourceType": "Parameters", "parameter": named}
+
+
+async def test_a_subject_by_its_address_here_is_the_stored_patient(server: Server) -> None:
+    """R4 references.html: an absolute reference to this server is one to its resource."""
+    await store(server, WOMAN, "p-1")
+    subject = {"subject": {"reference": f"{BASE_URL}/Patient/p-1"}}
+    observation = by_age_and_sex(await call(server, None, scoring_of(elements=subject)))
+    assert observation["valueQuantity"]["value"] == Decimal("0.445197")
+    assert observation["subject"] == {"reference": "Patient/p-1"}
+
+
+async def test_stored_scores_follow_the_stored_patient(server: Server) -> None:
+    """A subject that says something else is refused, not ignored: scoring again would give another value."""
+    given = scoring_of(subject={"resource": WOMAN}, persist={"valueBoolean": True})
+    refused = await refusal(server, None, given)
+    assert refused.status == 422
+    assert "stored Patient" in refused.issues[0].diagnostics
+    assert await all_of(server, "QuestionnaireResponse") == await all_of(server, "Observation") == []
+
+    await store(server, {**WOMAN, "name": [{"family": "X"}]}, "p-1")
+    assert by_age_and_sex(await call(server, None, given))["valueQuantity"]["value"] == Decimal("0.445197")
 
 
 async def delete(server: Server, resource_type: str, logical_id: str) -> None:
