@@ -22,6 +22,8 @@ class Answers:
     readings: dict[str, list[Reading]] = field(default_factory=dict)
     """By linkId; an item whose answer cannot be read is there with none, one not answered is not there."""
     issues: list[Issue] = field(default_factory=list)
+    uncounted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Answers to items that are part of no score, by linkId: not read."""
 
 
 def read_answers(instrument: Instrument, response: dict[str, Any]) -> Answers:
@@ -84,7 +86,8 @@ class _Reader:
 
     def _read_answers(self, question: Item, answers: list[dict[str, Any]], path: str) -> None:
         if not question.type:
-            return  # asked, but no part of any score
+            self.answers.uncounted[question.link_id] = answers
+            return
         answered = 0
         for index, answer in enumerate(answers):
             values = [key for key in answer if key.startswith("value")]

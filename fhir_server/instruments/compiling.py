@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from fhir_server.instruments.calculated import CALCULATED
 from fhir_server.instruments.definition import (
     NOT_APPLICABLE,
     TOP,
@@ -34,7 +35,6 @@ _MIN_VALUE = "http://hl7.org/fhir/StructureDefinition/minValue"
 _MAX_VALUE = "http://hl7.org/fhir/StructureDefinition/maxValue"
 _MAX_PLACES = "http://hl7.org/fhir/StructureDefinition/maxDecimalPlaces"
 _UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
-_CALCULATED = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression"
 _ENABLE_EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 _ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
@@ -94,7 +94,7 @@ def _all_items(items: list[dict[str, Any]], place: Place) -> Iterator[tuple[dict
 def _item(item: dict[str, Any], place: Place, change: dict[str, Any]) -> Item:
     extensions = {extension["url"]: extension for extension in item.get("extension", ())}
     kind: ItemType = item["type"] if item["type"] in ("choice", "integer", "decimal", "quantity") else ""
-    if _CALCULATED in extensions or (kind == "choice" and not item.get("answerOption")):
+    if CALCULATED in extensions or (kind == "choice" and not item.get("answerOption")):
         kind = ""
     elif kind == "integer" and item.get("answerOption"):
         kind = "choice"
