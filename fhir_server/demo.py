@@ -268,7 +268,8 @@ def _patient(key: str, person: _Person) -> Json:
 
 
 def _answered(instrument: Instrument, answer: _Answer) -> Iterator[Json]:
-    for number, item in enumerate(instrument.questionnaire["item"]):
+    asked = [item for item in instrument.questionnaire["item"] if instrument.items[item["linkId"]].type]
+    for number, item in enumerate(asked):
         level = answer.level + (number < answer.raised)
         (coding,) = (
             option["valueCoding"] for option in item["answerOption"] if option["valueCoding"]["code"] == str(level)

@@ -18,13 +18,18 @@ def link_id_of(score: str) -> str:
     return f"score-{score}"
 
 
-def calculated_value(answer: dict[str, Any]) -> Any:
-    """What the form calculated; None where it did not."""
-    return next((value for key, value in answer.items() if key.startswith("value")), None)
+def calculated_otherwise(answers: list[dict[str, Any]], found: Decimal | str | None, decimals: int) -> str | None:
+    """What a form calculated other than `found`; None when it agrees or calculated nothing.
+
+    A number agrees as it is and as it is displayed, rounded to `decimals` places.
+    """
+    given = [value for answer in answers for key, value in answer.items() if key.startswith("value")]
+    if all(_agrees(value, found, decimals) for value in given):
+        return None
+    return ", ".join(str(value) if isinstance(value, str | int | Decimal) else "no number" for value in given)
 
 
-def agrees(given: Any, found: Decimal | str | None, decimals: int) -> bool:
-    """Whether `given` is `found`, exactly or as it is displayed: rounded to `decimals` either way of a half."""
+def _agrees(given: Any, found: Decimal | str | None, decimals: int) -> bool:
     if isinstance(found, Decimal):
         number = isinstance(given, int | Decimal) and not isinstance(given, bool)
         return number and abs(given - found) <= Decimal(5).scaleb(-decimals - 1)

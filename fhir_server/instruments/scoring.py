@@ -12,7 +12,7 @@ from typing import Any, Literal
 from fhir_server.errors import Issue
 from fhir_server.instruments.acceptance import refusals
 from fhir_server.instruments.answers import Answers, read_answers
-from fhir_server.instruments.calculated import agrees, calculated_value, link_id_of
+from fhir_server.instruments.calculated import calculated_otherwise, link_id_of
 from fhir_server.instruments.definition import (
     NOT_APPLICABLE,
     Absence,
@@ -260,7 +260,7 @@ def _warnings(
         )
     for result in results:
         yield from _result_warnings(result)
-        yield from _calculated_otherwise(result, answers)
+        yield from _calculation_warnings(result, answers)
 
 
 def _result_warnings(result: ScoreResult) -> Iterator[Issue]:
@@ -286,19 +286,14 @@ def _result_warnings(result: ScoreResult) -> Iterator[Issue]:
         )
 
 
-def _calculated_otherwise(result: ScoreResult, answers: Answers) -> Iterator[Issue]:
-    """The response brings a score that its form calculated: it is not used, but a difference needs somebody's eye."""
-    link_id = link_id_of(result.score.name)
-    for answer in answers.uncounted.get(link_id, ()):
-        given = calculated_value(answer)
-        if given is not None and not agrees(given, result.code or result.value, result.score.decimals):
-            found = "no value" if result.absence else result.code or result.value
-            yield Issue(
-                "business-rule",
-                f"{result.score.title}: the response brings {given}, which was not used; here it is {found}.",
-                item_expression(link_id),
-                "warning",
-            )
+def _calculation_warnings(result: ScoreResult, answers: Answers) -> Iterator[Issue]:
+    """The response brings a score that its form calculated: it counts for nothing, but a difference must be seen."""
+    link_id, found = link_id_of(result.score.name), result.code or result.value
+    given = calculated_otherwise(answers.uncounted.get(link_id, []), found, result.score.decimals)
+    if given is not None:
+        here = "there is no value here" if found is None else f"the value here is {found}"
+        text = f"{result.score.title}: the form calculated {given}, {here}. What a form calculates is not used."
+        yield Issue("business-rule", text, item_expression(link_id), "warning")
 
 
 def reason(absence: Absence) -> str:
