@@ -13,8 +13,7 @@ one might expect otherwise:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from fhir_server.instruments.definition import NOT_APPLICABLE, Exact, Instrument, Item, Score, numbers_of
@@ -283,15 +282,15 @@ def _number(value: Exact) -> str:
     return f"{number:f}"
 
 
-def _looked_up(numbers: object, index: str) -> str:
+def _looked_up(numbers: Mapping[Exact, Exact], index: str) -> str:
     """The number of each of consecutive whole ones."""
-    assert isinstance(numbers, dict)
     first = min(numbers)
-    return _cell([as_decimal(numbers[first + place]) for place in range(len(numbers))], index, first)
+    return _cell([numbers[first + place] for place in range(len(numbers))], index, first)
 
 
-def _cell(cells: Sequence[Decimal | None], index: str, first: Exact) -> str:
-    """The cell that `index` names, the first one being `first`; empty where there is none."""
+def _cell(numbers: Sequence[Exact | None], index: str, first: Exact) -> str:
+    """The number that `index` names, the first one being `first`; empty where there is none."""
+    cells = [None if number is None else as_decimal(number) for number in numbers]
     places = max(-int(cell.as_tuple().exponent) for cell in cells if cell is not None)
     width = max(len(f"{cell:.{places}f}") for cell in cells if cell is not None)
     text = " ".join("-" * width if cell is None else f"{cell:0{width}.{places}f}" for cell in cells)

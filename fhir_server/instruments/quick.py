@@ -23,14 +23,23 @@ _DAYS = 2
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9\-.]{1,64}", re.ASCII).fullmatch
 
 
-def quick_readings(instrument: Instrument, response: dict[str, Any], now: datetime) -> dict[str, Reading] | None:
-    """The readings by linkId; None when `response` is to be looked at closely."""
+def quick_readings(
+    instrument: Instrument,
+    response: dict[str, Any],
+    now: datetime,
+    unread: dict[str, list[dict[str, Any]]] | None = None,
+) -> dict[str, Reading] | None:
+    """The readings by linkId; None when `response` is to be looked at closely.
+
+    `unread` takes the answers to items that are part of no score.
+    """
     try:
         readings: dict[str, Reading] = {}
+        unread = {} if unread is None else unread
         if (
             not instrument.conditional
             and _acceptable(instrument, response, now)
-            and _read_items(instrument.items, response["item"], TOP, readings, set())
+            and _read_items(instrument.items, response["item"], TOP, readings, unread)
         ):
             return readings
     except (KeyError, TypeError, AttributeError, ValueError, UnreadableError):
@@ -55,25 +64,29 @@ def _read_items(
     items: list[dict[str, Any]],
     place: Place,
     readings: dict[str, Reading],
-    blank: set[str],
+    unread: dict[str, list[dict[str, Any]]],
 ) -> bool:
     for item in items:
         link_id = item["linkId"]
         question = questions[link_id]
-        if link_id in readings or link_id in blank or question.place != place:
+        if link_id in readings or link_id in unread or question.place != place:
             return False
         answers = item.get("answer")
         if answers is None:
-            blank.add(link_id)
-            if "item" in item and not _read_items(questions, item["item"], Place(link_id), readings, blank):
+            unread[link_id] = []
+            if "item" in item and not _read_items(questions, item["item"], Place(link_id), readings, unread):
                 return False
             continue
         if len(answers) != 1 or "item" in item:
             return False
         (answer,) = answers
-        if len(answer) != 1 or not question.type:
+        if len(answer) != 1:
             return False
-        if question.codings is not None:
+        if not question.type:
+            if "item" in answer:
+                return False
+            unread[link_id] = answers
+        elif question.codings is not None:
             coding = answer["valueCoding"]
             readings[link_id] = question.codings[coding["system"], coding["code"]]
         else:

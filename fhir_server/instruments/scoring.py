@@ -103,9 +103,10 @@ def score_response(
     `allow_unverified` says so, and make the result preliminary. `subject` is for tables by age and sex.
     """
     unacceptable: list[Issue] = []
-    readings = quick_readings(instrument, response, now)
+    unread: dict[str, list[dict[str, Any]]] = {}
+    readings = quick_readings(instrument, response, now, unread)
     if readings is not None:
-        answers = Answers({link_id: [reading] for link_id, reading in readings.items()})
+        answers = Answers({link_id: [reading] for link_id, reading in readings.items()}, uncounted=unread)
     else:
         answers = read_answers(instrument, response)
         unacceptable = list(refusals(instrument, response, now))

@@ -16,17 +16,20 @@ import fhirpathpy
 import pytest
 from fhirpathpy.models import models
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fhir_server import fhirpath
 from fhir_server.instruments.answers import read_answers
+from fhir_server.instruments.batch import BatchScorer
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.formula import exact
+from fhir_server.instruments.quick import quick_readings
 from fhir_server.instruments.rounding import as_decimal
-from fhir_server.instruments.scoring import score_readings
+from fhir_server.instruments.scoring import score_readings, score_response
 from fhir_server.validation import validate
-from tests.instruments.golden import DEFINED, vectors
-from tests.instruments.responses import BASE, QUESTIONNAIRES, answered
+from tests.instruments.golden import DEFINED, NOW, vectors
+from tests.instruments.responses import BASE, QUESTIONNAIRES, answered, item, response
 from tests.instruments.test_quick import responses
 from tools.sdc_expressions import generated
 
@@ -36,6 +39,12 @@ NOT_EXPRESSED = {
     "eq-5d-5l.index_uk_dsu_mapping",
 }
 """Tables of thousands of cells. Rules known from memory come on top."""
+ANSWERS: list[dict[str, Any]] = [
+    {"valueDecimal": Decimal("1.5")},
+    {"valueInteger": 0},
+    {"valueString": "low"},
+    {"valueQuantity": {"value": 3}},
+]
 N1 = {
     *("repeat", "where", "select", "exists", "count", "aggregate", "substring"),
     *("toInteger", "toDecimal", "toString", "sqrt", "ln", "round"),
@@ -52,10 +61,10 @@ def _expressions(instrument: Instrument) -> tuple[dict[str, str], dict[str, str]
         variables[expression["name"]] = expression["expression"]
     scores = {}
     for group in instrument.questionnaire["item"]:
-        for item in group["item"] if group["linkId"] == "g-scores" else ():
-            (extension,) = item["extension"]
+        for score in group["item"] if group["linkId"] == "g-scores" else ():
+            (extension,) = score["extension"]
             assert extension["url"].endswith("/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression")
-            scores[item["linkId"].removeprefix("score-")] = extension["valueExpression"]["expression"]
+            scores[score["linkId"].removeprefix("score-")] = extension["valueExpression"]["expression"]
     return variables, scores
 
 
@@ -108,9 +117,9 @@ def _disagreements(instrument: Instrument, body: dict[str, Any]) -> Iterator[str
 def _has_other_unit(instrument: Instrument, body: dict[str, Any]) -> bool:
     """A quantity in another unit than the Questionnaire's: the scorer converts it, FHIRPath N1 has no value."""
     return any(
-        answer["valueQuantity"].get("code") != instrument.items[item["linkId"]].unit
-        for item in body["item"]
-        for answer in item.get("answer", ())
+        answer["valueQuantity"].get("code") != instrument.items[each["linkId"]].unit
+        for each in body["item"]
+        for answer in each.get("answer", ())
         if "valueQuantity" in answer
     )
 
@@ -131,6 +140,37 @@ def test_every_vector(instrument_id: str) -> None:
 @given(responses(damaged=False))
 def test_random_responses(body: dict[str, Any]) -> None:
     assert not list(_disagreements(CATALOGUE.of_questionnaire(body["questionnaire"]), body))
+
+
+@settings(max_examples=150)
+@given(responses(damaged=False) | responses(damaged=True), st.data())
+def test_what_a_form_calculated_counts_for_nothing(body: dict[str, Any], data: st.DataObject) -> None:
+    """Results, refusals and alerts are those of the response without; only warnings come on top."""
+    instrument = CATALOGUE.of_questionnaire(body["questionnaire"])
+    _, scores = _expressions(instrument)
+    given = data.draw(st.lists(st.sampled_from(sorted(scores)), unique=True)) if scores else []
+    calculated = [{"linkId": f"score-{name}", "answer": [data.draw(st.sampled_from(ANSWERS))]} for name in given]
+    more = {**body, "item": [*body["item"], {"linkId": "g-scores", "item": calculated}]}
+    plain, other = (score_response(instrument, each, now=NOW) for each in (body, more))
+    if scores:
+        assert (other.results, other.refused, other.alerts) == (plain.results, plain.refused, plain.alerts)
+        assert [warning for warning in other.warnings if "the form calculated" not in warning.diagnostics] == list(
+            plain.warnings
+        )
+        scorer = BatchScorer(CATALOGUE, NOW, allow_unverified=False)
+        assert scorer.rows(more) == scorer.rows(body)
+        faultless = quick_readings(instrument, body, NOW)
+        assert quick_readings(instrument, more, NOW) == faultless, "it is read as quickly"
+
+
+def test_an_item_hidden_below_a_calculated_one_is_found() -> None:
+    """Quickly read it would be missed, and with it an alert."""
+    body = response("phq-9", [0] * 8)
+    hidden = {"item": [item("phq-9", "q9", 3)]}
+    body["item"].append({"linkId": "g-scores", "item": [{"linkId": "score-total", "answer": [hidden]}]})
+    scoring = score_response(CATALOGUE.instrument("phq-9"), body, now=NOW)
+    assert [raised.value for raised in scoring.alerts] == [3]
+    assert [issue.code for issue in scoring.refused] == ["structure"]
 
 
 @pytest.mark.parametrize("instrument_id", DEFINED)
@@ -171,8 +211,8 @@ def test_plain_fhirpath_in_a_valid_questionnaire(instrument_id: str) -> None:
     assert all(re.fullmatch("[A-Za-z][A-Za-z0-9]{0,63}", name) for name in variables)
     for expression in (*variables.values(), *scores.values()):
         assert set(re.findall(r"\.(\w+)\(", expression)) <= N1
-    items = [item for group in instrument.questionnaire["item"] for item in group.get("item", ())]
-    assert all(item["readOnly"] for item in items if item["linkId"].startswith("score-"))
+    below = [each for group in instrument.questionnaire["item"] for each in group.get("item", ())]
+    assert all(each["readOnly"] for each in below if each["linkId"].startswith("score-"))
 
 
 @pytest.mark.parametrize("instrument_id", DEFINED)
