@@ -69,11 +69,9 @@ class Translation:
         assert isinstance(rule, Profile)
         return " + ".join(f"{self._variable(name)}.toString()" for name in rule.inputs)
 
-    # -- sums and means
-
     def _linear(self, score: Score, rule: Linear) -> str:
         items = [name for name in rule.inputs if name in self._items]
-        weights = dict(zip(rule.inputs, rule.weights or [1] * len(rule.inputs), strict=True))
+        weights: dict[str, Exact] = dict(zip(rule.inputs, rule.weights or (1,) * len(rule.inputs), strict=True))
         if score.missing and score.missing.evidence != "memory":
             return self._prorated(score, rule, weights, len(items) - score.missing.at_most)
         values = ""
@@ -115,13 +113,11 @@ class Translation:
         if rule.multiply < 0:
             scaled = f"{_number(rule.add)} - {scaled}"
         elif rule.add:
-            scaled += _signed(rule.add)
+            scaled += " {} {}".format(*_sign(rule.add))
         for condition, amount in rule.adjustments:
-            sign = "-" if amount < 0 else "+"
-            scaled += f" {sign} iif({self._condition(condition)}, {_number(abs(amount))}, 0)"
+            sign, size = _sign(amount)
+            scaled += f" {sign} iif({self._condition(condition)}, {size}, 0)"
         return scaled if rule.places is None else f"({scaled}).round({rule.places})"
-
-    # -- categories
 
     def _categories(self, score: Score, rule: Categories) -> str:
         if score.missing and score.missing.evidence != "memory":
@@ -140,8 +136,6 @@ class Translation:
 
         return f"{self._select(category.items, raised)}.{_MAXIMUM}"
 
-    # -- tables
-
     def _table(self, score: Score, rule: Lookup) -> str | None:
         table = rule.table
         if len(table.dimensions) > 1 or table.asks_subject or len(table.cells) > CELLS:
@@ -151,8 +145,6 @@ class Translation:
             return _cell(table.cells, self._variable(axis.names[0]), axis.first)
         values = self._values(score.name, axis.names, self._value)
         return f"iif({values}.count() = {len(axis.names)}, {_cell(table.cells, _sum(values), axis.first)})"
-
-    # -- formulae and strata
 
     def _formula(self, formula: Formula) -> str:
         text = self._translated(formula).number()
@@ -177,8 +169,6 @@ class Translation:
 
     def _translated(self, formula: Formula) -> TranslatedFormula:
         return TranslatedFormula(formula, self._variable, self._lowest)
-
-    # -- answers
 
     def _variable(self, name: str) -> str:
         """Of an item (its value) or an earlier score."""
@@ -271,8 +261,8 @@ def _scaled(text: str, factor: Fraction) -> str:
     return text + times + (f" / {factor.denominator}" if factor.denominator != 1 else "")
 
 
-def _signed(number: Exact) -> str:
-    return f" {'-' if number < 0 else '+'} {_number(abs(number))}"
+def _sign(number: Exact) -> tuple[str, str]:
+    return ("-", _number(-number)) if number < 0 else ("+", _number(number))
 
 
 def _number(value: Exact) -> str:
@@ -294,5 +284,5 @@ def _cell(numbers: Sequence[Exact | None], index: str, first: Exact) -> str:
     places = max(-int(cell.as_tuple().exponent) for cell in cells if cell is not None)
     width = max(len(f"{cell:.{places}f}") for cell in cells if cell is not None)
     text = " ".join("-" * width if cell is None else f"{cell:0{width}.{places}f}" for cell in cells)
-    start = f"({index}{_signed(-first)})" if first else index
+    start = "({} {} {})".format(index, *_sign(-first)) if first else index
     return f"'{text}'.substring({start} * {width + 1}, {width}).{'toDecimal' if places else 'toInteger'}()"
