@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fhir_server.instruments.calculated import CALCULATED, GROUP, link_id_of
+from fhir_server.instruments.calculated import CALCULATED, CALCULATED_SCORES, link_id_of
 from fhir_server.instruments.loading import load_instrument
 from tools.sdc_fhirpath import Translation
 
@@ -31,7 +31,7 @@ def generated(folder: Path) -> str:
     extensions = [each for each in questionnaire.pop("extension", []) if each["url"] != VARIABLE]
     for name, expression in translation.variables.items():
         extensions.append({"url": VARIABLE, "valueExpression": _expression(expression, name=name)})
-    items = [item for item in questionnaire["item"] if item["linkId"] != GROUP]
+    items = [item for item in questionnaire["item"] if item["linkId"] != CALCULATED_SCORES]
     if translation.scores:
         calculated = [
             {
@@ -43,7 +43,7 @@ def generated(folder: Path) -> str:
             }
             for variable, score in translation.scores.items()
         ]
-        items.append({"linkId": GROUP, "text": "Scores", "type": "group", "item": calculated})
+        items.append({"linkId": CALCULATED_SCORES, "text": "Scores", "type": "group", "item": calculated})
     head = {name: questionnaire.pop(name) for name in ("resourceType", "id")}
     body = {**head, **({"extension": extensions} if extensions else {}), **questionnaire, "item": items}
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

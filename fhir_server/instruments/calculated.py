@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 CALCULATED = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression"
-GROUP = "g-scores"
+CALCULATED_SCORES = "g-scores"
 """linkId of the group that holds them."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from fhir_server.instruments.calculated import CALCULATED_SCORES
 from fhir_server.instruments.definition import Instrument, Wording
 from fhir_server.instruments.schemas import violations
 
@@ -164,9 +165,11 @@ def _wordless_option(option: Json) -> Json:
 
 
 def _items(parent: Json) -> Iterator[Json]:
+    """Those of the published form: not the calculated scores, which may be written anew."""
     for item in parent.get("item", ()):
-        yield item
-        yield from _items(item)
+        if item["linkId"] != CALCULATED_SCORES:
+            yield item
+            yield from _items(item)
 
 
 def _codings(item: Json) -> list[Json]:

@@ -124,7 +124,7 @@ def test_what_lacks_or_is_unknown_is_named(change: Callable[[Json], None], path:
 def test_our_own_labels_are_no_wording() -> None:
     instrument = shipped(BASE).instrument("oks")
     wording = filled("oks")
-    for item in instrument.questionnaire["item"]:
+    for item in instrument.questionnaire["item"][:12]:
         displays = {option["valueCoding"]["code"]: option["valueCoding"]["display"] for option in item["answerOption"]}
         wording["items"][item["linkId"]] = {"text": item["text"], "options": displays}
     with pytest.raises(WordingError, match="neutral labels"):
@@ -162,7 +162,7 @@ def test_another_form_has_no_rules_here(path: tuple[Any, ...], value: Any, told:
 
 
 def test_an_item_more_or_less_has_no_rules_here() -> None:
-    for change in (lambda items: items.pop(), lambda items: items.append({"linkId": "q13", "type": "string"})):
+    for change in (lambda items: items.pop(11), lambda items: items.append({"linkId": "q13", "type": "string"})):
         made = imported("oks")
         change(made["item"])
         with pytest.raises(WordingError, match=r"item q1[23] is not"):
