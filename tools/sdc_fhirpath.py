@@ -120,12 +120,15 @@ class Translation:
         return scaled if rule.places is None else f"({scaled}).round({rule.places})"
 
     def _categories(self, score: Score, rule: Categories) -> str:
-        if score.missing and score.missing.evidence != "memory":
-            raise ValueError(f"{score.name}: categories with a missing rule are not expressed")
         highest = [
             self._define(f"category{_pascal(category.name)}", self._category(category)) for category in rule.categories
         ]
-        return f"({' + '.join(highest)}) / {len(highest)}"
+        first, *others = highest
+        there = first + "".join(f".combine({other})" for other in others)
+        values = self._define(f"values{_pascal(score.name)}", there)
+        spared = score.missing.at_most if score.missing and score.missing.evidence != "memory" else 0
+        enough = f"{values}.count() >= {len(highest) - spared}"
+        return f"iif({enough}, {_sum(values)} / {values}.count())"
 
     def _category(self, category: Category) -> str:
         ticked = f"{_of(category.when_any)}.answer.value.where(code = '1').exists()"

@@ -46,7 +46,7 @@ ANSWERS: list[dict[str, Any]] = [
     {"valueQuantity": {"value": 3}},
 ]
 N1 = {
-    *("repeat", "where", "select", "exists", "count", "aggregate", "substring"),
+    *("repeat", "where", "select", "exists", "count", "combine", "aggregate", "substring"),
     *("toInteger", "toDecimal", "toString", "sqrt", "ln", "round"),
 }
 
