@@ -25,6 +25,7 @@ SESSION = {
     "max_parallel_workers_per_gather": "0",
     # A plan made while a table was small would go on scanning it when it is not.
     "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
     "application_name": "fhir-server",
     "timezone": "UTC",
 }
