@@ -23,6 +23,7 @@ from fhir_server.search.parameters import (
     token,
     uri,
 )
+from fhir_server.search.primary import primary_date
 from fhir_server.search.registry import R4, Registry
 from fhir_server.search.request import (
     AllOf,
@@ -110,7 +111,9 @@ def _query(request: SearchRequest, resource_type: str, matching: Matching, count
     within = () if request.compartment is None else (member_of(registry, request.compartment, resource_type),)
     criteria = tuple([compiler.predicate(one, resource_type) for one in request.criteria])
     keys = [sort_key(registry, resource_type, rule.code, descending=rule.descending) for rule in request.sort]
-    return Query(resource_type, (*within, *criteria), tuple([key for key in keys if key]), count, total)
+    sort = tuple([key for key in keys if key])
+    dated = primary_date(resource_type) is not None
+    return Query(resource_type, (*within, *criteria), sort, count, total, dated=dated)
 
 
 class _Compiler:

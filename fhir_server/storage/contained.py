@@ -51,7 +51,8 @@ def contained_query(query: q.Query) -> q.Query:
     """`query` asked of the contained resources of its type."""
     keys = tuple(replace(key, ps=tuple(p + SHIFT for p in key.ps)) for key in query.sort)
     predicates = tuple(map(shift, query.predicates))
-    return replace(query, resource_type=contained_type(query.resource_type), predicates=predicates, sort=keys)
+    own = contained_type(query.resource_type)
+    return replace(query, resource_type=own, predicates=predicates, sort=keys, dated=True)
 
 
 def shift(predicate: q.Predicate) -> q.Predicate:

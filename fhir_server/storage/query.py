@@ -202,6 +202,16 @@ class ReferredFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What the leaf `part` says, which few versions satisfy: they are looked up once, not asked one by one.
+
+    A store makes it while it resolves a chain; a search does not ask for it.
+    """
+
+    part: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     parts: tuple[Predicate, ...]
 
@@ -235,6 +245,7 @@ Predicate = (
     | Exists
     | RefersTo
     | ReferredFrom
+    | LookedUp
     | And
     | Or
     | Not
@@ -275,6 +286,8 @@ class Query:
     """Sort values of the last entry of the previous page, its seq last."""
     backward: bool = False
     """The page is the one that ends before the entry with the values `after`."""
+    dated: bool = True
+    """False: resources of the type have no primary date, so that their order by it is that of their versions."""
     bodies: bool = True
     """False: matches come without their bodies (which versions there are, not what is in them)."""
 

@@ -8,7 +8,13 @@ from fhir_server.storage import query as q
 from fhir_server.storage.codes import TYPE_NUMBERS
 from fhir_server.storage.rows import NO_DATE, VARIANT_PIECE
 from fhir_server.storage.sql.dialect import Statement
-from fhir_server.storage.sql.predicates import last_updated_bounds, listing_parameter, row_condition, table_of
+from fhir_server.storage.sql.predicates import (
+    driving_condition,
+    last_updated_bounds,
+    listing_parameter,
+    row_condition,
+    table_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,22 @@ def condition(predicate: q.Predicate, statement: Statement, resource_type: str, 
             return _has_value(predicate, statement, seq)
         case q.Features(items):
             return _has_features(items, statement, seq)
+        case q.LookedUp(part):
+            return _looked_up(part, statement, resource_type, seq)
         case q.RefersTo():
             return _refers_to(predicate, statement, outer)
         case q.ReferredFrom():
             return _referred_from(predicate, statement, outer)
     return _has_row(predicate, statement, resource_type, outer)
+
+
+def _looked_up(predicate: q.Predicate, statement: Statement, resource_type: str, seq: str) -> str:
+    """One of the versions that satisfy a leaf, which the engine reads once into a table in memory."""
+    row = statement.alias("h")
+    where = driving_condition(predicate, statement, resource_type, row)
+    versions = f"SELECT {row}.seq FROM {table_of(predicate)} {row} WHERE {where}"
+    # IS TRUE keeps PostgreSQL from making it a join, which it may start from the other end; + SQLite likewise.
+    return f"({seq} IN ({versions})) IS TRUE" if statement.postgresql else f"+{seq} IN ({versions})"
 
 
 def _has_row(predicate: q.Predicate, statement: Statement, resource_type: str, outer: Outer) -> str:

@@ -97,15 +97,20 @@ class Statement:
         return f"FROM {table} {row}{joined} WHERE {row}.seq = {seq}"
 
     def versions_of(self, seq: str, rids: Sequence[int]) -> str:
-        """`seq` is a version of one of the resources, which are looked up first.
+        """`seq` is a version of one of the resources, which are looked up first."""
+        versions = self.versions(rids)
+        return f"{seq} = ANY(ARRAY({versions}))" if self.postgresql else f"{seq} IN ({versions})"
 
-        On PostgreSQL one by one into an array: it would scan `version` for a list as long as it has no statistics.
+    def versions(self, rids: Sequence[int]) -> str:
+        """SELECT of the seqs of the versions of the resources.
+
+        On PostgreSQL one by one: it would scan `version` for a list as long as it has no statistics.
         """
         if not self.postgresql:
-            return f"{seq} IN (SELECT i.seq FROM version i WHERE {self.one_of('i.rid', rids)})"
+            return f"SELECT i.seq FROM version i WHERE {self.one_of('i.rid', rids)}"
         each = "SELECT v.seq FROM version v WHERE v.rid = w.rid OFFSET 0"
         wanted = f"unnest({self.bind(list(rids))}::bigint[]) w (rid)"
-        return f"{seq} = ANY(ARRAY(SELECT i.seq FROM {wanted} CROSS JOIN LATERAL ({each}) i))"
+        return f"SELECT i.seq FROM {wanted} CROSS JOIN LATERAL ({each}) i"
 
 
 class Session(Protocol):

@@ -38,6 +38,9 @@ class Driver:
     others: tuple[q.Predicate, ...] = ()
     """Predicates to be asked before any others, those that fewest rows satisfy first."""
 
+    rows: int | None = None
+    """How many rows it has, where they were counted and are no more than NARROW_ROWS; else None."""
+
     @property
     def table(self) -> str:
         return table_of(self.predicate)
@@ -68,11 +71,11 @@ def listing(resource_type: str) -> Driver:
     return Driver(LISTING, live(resource_type))
 
 
-async def choose_driver(session: Session, query: q.Query) -> Driver:
+async def choose_driver(session: Session, query: q.Query, counted: Sequence[Counted] = ()) -> Driver:
     """The driver of a page of `query`, whose predicates are resolved (storage/sql/resolve.py).
 
     What is narrow by its kind is taken at once. Otherwise the rows of each candidate are counted, up to
-    NARROW_ROWS, unless there is but one and its rows come in the order asked for.
+    NARROW_ROWS, unless there is but one and its rows come in the order asked for. `counted`: what was counted before.
     """
     candidates = _candidates(query)
     if not candidates:
@@ -82,10 +85,10 @@ async def choose_driver(session: Session, query: q.Query) -> Driver:
         return best
     in_order = [one for one in candidates if one.rank == TOKEN and one.walks() is not None and _index_order(query)]
     if len(candidates) > 1 or not in_order:
-        counted = await _count_rows(session, query, candidates, NARROW_ROWS)
+        counted = counted or await _count_rows(session, query, candidates, NARROW_ROWS)
         others = tuple(one.driver.predicate for one in counted)
         if counted[0].rows < NARROW_ROWS:
-            return Driver(SELECTIVE, counted[0].driver.predicate, others)
+            return Driver(SELECTIVE, counted[0].driver.predicate, others, counted[0].rows)
         sparse = [one.driver for one in counted if one.driver in in_order]
         if sparse:
             return replace(sparse[0], others=others)
@@ -98,20 +101,20 @@ async def narrow_driver(session: Session, query: q.Query) -> Driver | None:
     return None if driver.rank == LISTING else driver
 
 
-async def counting_driver(session: Session, query: q.Query) -> Driver:
+async def counting_driver(session: Session, query: q.Query) -> tuple[Driver, Sequence[Counted]]:
     """The driver of the total: the candidate with the fewest rows, however many they are. Each row may cost a probe,
-    so rows are counted further, and further again, until one candidate has come to its end."""
+    so rows are counted further, and further again, until one candidate has come to its end. Also what was counted."""
     candidates = _candidates(query)
     if not candidates:
-        return listing(query.resource_type)
+        return listing(query.resource_type), ()
     best = min(candidates, key=lambda one: one.rank)
     if best.rank == SELECTIVE or len(candidates) == 1:
-        return best
+        return best, ()
     for limit in COUNTED_ROWS:
         counted = await _count_rows(session, query, candidates, limit)
         if counted[0].rows < limit:
             break
-    return replace(counted[0].driver, others=tuple(one.driver.predicate for one in counted))
+    return replace(counted[0].driver, others=tuple(one.driver.predicate for one in counted)), counted
 
 
 def scattered(driver: Driver, resource_type: str) -> bool:
@@ -172,7 +175,7 @@ DIRECTORY = frozenset(("Organization", "Practitioner", "PractitionerRole", "Heal
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class Counted:
     driver: Driver
     rows: int
     """Up to the limit of the count."""
@@ -180,7 +183,7 @@ class _Counted:
     """k of the last of the rows counted, newest first: where it is oldest, the rows are sparse."""
 
 
-async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Driver], limit: int) -> list[_Counted]:
+async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Driver], limit: int) -> list[Counted]:
     """The candidates with their rows, the fewest first; of those that reach the limit the sparsest first."""
     statement = Statement(session.postgresql)
     counts = []
@@ -197,7 +200,7 @@ async def _count_rows(session: Session, query: q.Query, candidates: Sequence[Dri
             reaches = f"coalesce(min(counted.k), {UNKNOWN})"
         counts.append(f"SELECT {place}, count(*), {reaches} FROM ({rows} LIMIT {limit}) counted")
     found = await session.fetch(*statement.finished(" UNION ALL ".join(counts)))
-    counted = [_Counted(candidates[place], rows, reaches) for place, rows, reaches in found]
+    counted = [Counted(candidates[place], rows, reaches) for place, rows, reaches in found]
     return sorted(counted, key=lambda one: (one.rows, one.driver.rank, one.reaches))
 
 

@@ -14,7 +14,7 @@ from fhir_server.storage.rows import NO_DATE
 from fhir_server.storage.sql.conditions import DRIVING, UNDATED, Outer, condition
 from fhir_server.storage.sql.dialect import Statement
 from fhir_server.storage.sql.driver import LISTING, SELECTIVE, Driver, listing, scattered
-from fhir_server.storage.sql.predicates import driving_condition, listing_parameter
+from fhir_server.storage.sql.predicates import driving_condition, featured_versions, listing_parameter
 
 VERSION_COLUMNS = "ver.seq, ver.type, ver.id, ver.version, ver.last_updated, ver.method, ver.codec, ver.body"
 WITHOUT_BODY = VERSION_COLUMNS.replace("ver.body", "NULL")
@@ -172,6 +172,8 @@ class Plan:
 
     def _by_date(self, descending: bool) -> str:
         """Walks in k order. Ascending, resources without a date come last: dated and undated are walked apart."""
+        if not self.query.dated and self.driver.rank == SELECTIVE and (versions := self._versions()):
+            return self._by_version(versions, descending)
         halves = ("",) if descending else (f" AND n.k > {NO_DATE}", f" AND n.k = {NO_DATE}")
         branches = [
             self._date_branch(driver, half, descending)
@@ -182,6 +184,31 @@ class Plan:
             return branches[0]
         merged = " UNION ".join(f"SELECT * FROM ({branch}) b{n}" for n, branch in enumerate(branches))
         return f"SELECT * FROM ({merged}) u ORDER BY {self._date_order('u', descending)} LIMIT {self.query.count + 1}"
+
+    def _versions(self) -> str:
+        """SELECT of the seqs that a driver without an index of its own finds."""
+        match self.driver.predicate:
+            case q.IdIn(rids):
+                return self._statement.versions(tuple(dict.fromkeys(rids)))
+            case q.Features(features) | q.TextContains(features=features) if features:
+                return featured_versions(features, self._statement)
+        return ""
+
+    def _by_version(self, versions: str, descending: bool) -> str:
+        """Resources without a date come in the order of their versions: the few are sorted before anything is asked
+        of them, and asked one by one until the page is full."""
+        way, none = self._way(descending), f"CAST({NO_DATE} AS bigint)"
+        if self._postgresql:
+            found = f"SELECT c.seq, {none} AS k FROM unnest(ARRAY({versions})) c (seq) ORDER BY c.seq {way} OFFSET 0"
+            order = f" ORDER BY n.seq {way}"
+        else:
+            # It keeps to the order of a sub-query that has a limit. Told the order again, it would sort again.
+            found = f"SELECT c.seq, {none} AS k FROM ({versions}) c ORDER BY +c.seq {way} LIMIT -1"
+            order = ""
+        known = self.driver.predicate if isinstance(self.driver.predicate, q.IdIn) else None
+        where = f"{self._of_the_type(DRIVING)}{self._after_date('n', descending)}"
+        where += self._probes([one for one in self.query.predicates if one is not known], DRIVING) + self._visible()
+        return f"SELECT n.seq, n.k FROM ({found}) n WHERE {where}{order} LIMIT {self.query.count + 1}"
 
     def _date_branch(self, driver: Driver, half: str, descending: bool) -> str:
         bounds = half + self._after_date("n", descending)

@@ -15,7 +15,7 @@ from fhir_server.storage.contained import MARK
 from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.conditions import UNDATED, condition
 from fhir_server.storage.sql.dialect import Session, Statement, positional
-from fhir_server.storage.sql.driver import choose_driver, counting_driver
+from fhir_server.storage.sql.driver import Counted, choose_driver, counting_driver
 from fhir_server.storage.sql.plan import VERSION_COLUMNS, Plan
 from fhir_server.storage.sql.predicates import last_updated_bounds
 from fhir_server.storage.sql.resolve import Resolver, stored_types
@@ -87,10 +87,10 @@ async def search(session: Session, scope: Scope, query: q.Query, planned: Planne
     query = replace(query, predicates=await resolver.predicates((*query.predicates, *scope.predicates)))
     if query.snapshot is not None:
         await _check_floor(session, query.snapshot)
-    total = await _total(session, query) if query.total else None
+    total, counted = await _total(session, query) if query.total else (None, ())
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
-    plan = Plan(query, await choose_driver(session, query), session.postgresql)
+    plan = Plan(query, await choose_driver(session, query, counted), session.postgresql)
     planned([plan])
     return await _page(session, query, await session.fetch(*plan.page()), total)
 
@@ -113,7 +113,7 @@ async def search_all(
         for query in queries
         if query.resource_type in known
     ]
-    total = sum([await _total(session, query) for query in resolved]) if first.total else None
+    total = sum([(await _total(session, query))[0] for query in resolved]) if first.total else None
     if not resolved or first.count == 0:
         return SearchPage([], await _snapshot(session, first), total)
     plans = [Plan(query, await choose_driver(session, query), session.postgresql, merged=True) for query in resolved]
@@ -141,15 +141,17 @@ async def _snapshot(session: Session, query: q.Query) -> int:
     return int(rows[0][0])
 
 
-async def _total(session: Session, query: q.Query) -> int:
-    """Matches in all; of a whole type as it is now, the counter that every write keeps."""
+async def _total(session: Session, query: q.Query) -> tuple[int, Sequence[Counted]]:
+    """Matches in all; of a whole type as it is now, the counter that every write keeps. Also what was counted for it,
+    which the page need not count again."""
     if not query.predicates and query.snapshot is None and not query.resource_type.startswith(MARK):
         sql = positional("SELECT s.count FROM type_stat s WHERE s.type = ?", session.postgresql)
         counted = await session.fetch(sql, (TYPE_NUMBERS[query.resource_type],))
-        return int(counted[0][0]) if counted else 0
-    plan = Plan(query, await counting_driver(session, query), session.postgresql)
+        return int(counted[0][0]) if counted else 0, ()
+    driver, rows = await counting_driver(session, query)
+    plan = Plan(query, driver, session.postgresql)
     counted = await session.fetch(*plan.total())
-    return int(counted[0][0])
+    return int(counted[0][0]), rows
 
 
 async def _check_floor(session: Session, snapshot: int) -> None:

@@ -22,6 +22,9 @@ from fhir_server.storage.sql.predicates import starts_with
 FEW = 1_000
 """Up to so many resources or codes are looked up beforehand."""
 
+SAMPLE = 100
+"""Of more matches than are looked up, so many show whether they are of few resources."""
+
 NO_TOKEN = (-(2**63),)
 """v of no token: a code that was never stored matches nothing."""
 
@@ -121,9 +124,10 @@ class Resolver:
         known = replace(predicate, selections=selections, urls=urls)
         if urls:
             return known
-        rids = await self._few(selections, "i.rid", "version i ON i.seq = q.seq")
+        inner = [await self._inner(selection) for selection in selections]
+        rids = await self._few(inner, "i.rid", "version i ON i.seq = q.seq")
         if rids is None:
-            return known
+            return replace(known, selections=tuple(map(_with_looked_up, selections, inner)))
         return _or([q.NumberIn(p, rids or NO_TOKEN) for p in predicate.ps])
 
     async def _referred_from(self, predicate: q.ReferredFrom) -> q.Predicate:
@@ -132,8 +136,9 @@ class Resolver:
         if predicate.url is not None:
             return known
         ps = ", ".join(map(str, predicate.ps))
-        rids = await self._few((selection,), "i.v", f"number i ON i.seq = q.seq AND i.p IN ({ps})")
-        return known if rids is None else q.IdIn(rids)
+        inner = await self._inner(selection)
+        rids = await self._few((inner,), "i.v", f"number i ON i.seq = q.seq AND i.p IN ({ps})")
+        return replace(known, selection=_with_looked_up(selection, inner)) if rids is None else q.IdIn(rids)
 
     async def _selection(self, selection: q.Selection) -> q.Selection:
         """The inner search sees what the outer one may: its scope holds on every link.
@@ -144,27 +149,35 @@ class Resolver:
             return replace(selection, predicates=await self.predicates(selection.predicates))
         return replace(selection, predicates=await self.predicates((*selection.predicates, *self._scope)))
 
-    async def _few(self, selections: Sequence[q.Selection], column: str, join: str) -> tuple[int, ...] | None:
-        """Values of `column` beside the resources selected, when these are few and found without a walk over a type."""
+    async def _inner(self, selection: q.Selection) -> Plan | None:
+        """How the resources selected are found; None when only by a walk over the type."""
+        query = q.Query(selection.resource_type, selection.predicates, snapshot=self._snapshot)
+        driver = await narrow_driver(self._session, query)
+        return None if driver is None else Plan(query, driver, self._session.postgresql)
+
+    async def _few(self, inner: Sequence[Plan | None], column: str, join: str) -> tuple[int, ...] | None:
+        """Values of `column` beside the resources found by the plans, when these are few."""
         found: set[int] = set()
-        for selection in selections:
-            query = q.Query(selection.resource_type, selection.predicates, snapshot=self._snapshot)
-            driver = await narrow_driver(self._session, query)
-            if driver is None:
-                return None
-            plan = Plan(query, driver, self._session.postgresql)
-            rows = await self._session.fetch(*plan.joined(column, join, FEW + 1))
-            values = _known(rows)
-            if len(rows) > FEW:
-                if len(values) > FEW // 2:
-                    return None
-                # Many matches of few resources: asked of each candidate, most would be asked in vain.
-                rows = await self._session.fetch(*plan.joined_once(column, join, FEW + 1))
-                values = _known(rows)
-            found |= values
-            if len(found) > FEW:
+        for plan in inner:
+            values = None if plan is None else await self._values(plan, column, join)
+            if values is None or len(found := found | values) > FEW:
                 return None
         return tuple(found)
+
+    async def _values(self, plan: Plan, column: str, join: str) -> set[int] | None:
+        if plan.driver.rows is None or plan.driver.rows > FEW:
+            sample = await self._session.fetch(*plan.joined(column, join, SAMPLE))
+            if len(sample) < SAMPLE:
+                return _known(sample)
+            if len(_known(sample)) > SAMPLE // 2:
+                return None
+        rows = await self._session.fetch(*plan.joined(column, join, FEW + 1))
+        if len(rows) <= FEW:
+            return _known(rows)
+        if len(_known(rows)) > FEW // 2:
+            return None
+        # Many matches of few resources: asked of each candidate, most would be asked in vain.
+        return _known(await self._session.fetch(*plan.joined_once(column, join, FEW + 1)))
 
     async def _types(self) -> frozenset[str]:
         if self._stored_types is None:
@@ -176,6 +189,14 @@ async def stored_types(session: Session) -> frozenset[str]:
     """Types of which there is something, or was; `#Type` of contained resources."""
     rows = await session.fetch("SELECT s.type FROM type_stat s", ())
     return frozenset(TYPE_NAMES[row[0]] for row in rows)
+
+
+def _with_looked_up(selection: q.Selection, inner: Plan | None) -> q.Selection:
+    """The selection, whose matches are asked of each candidate, with what finds few of them looked up beforehand."""
+    if inner is None or inner.driver.rows is None:
+        return selection
+    few = inner.driver.predicate
+    return replace(selection, predicates=tuple([q.LookedUp(p) if p is few else p for p in selection.predicates]))
 
 
 def _known(rows: Sequence[Sequence[Any]]) -> set[int]:

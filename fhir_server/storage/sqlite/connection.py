@@ -21,7 +21,10 @@ INLINE_CHARACTERS = 10_000
 """A longer statement goes to a thread at once: the budget does not count while it is prepared."""
 
 INLINE_SECONDS = 0.002
-"""A read that takes longer leaves the event loop and starts again in a thread."""
+"""A read that takes longer leaves the event loop and starts again in a thread; the next of its text starts there."""
+
+REMEMBERED = 1_000
+"""So many texts are known to take longer, at most."""
 
 PAGE_BYTES = 8192
 """Bodies of about 1 kB leave 11 % of such a page empty, 17 % of one of 4096 (docs/benchmarks.md)."""
@@ -75,7 +78,8 @@ class _Budget:
     def __init__(self, seconds: float, steps: int) -> None:
         self._seconds = seconds
         self._looks = -(-steps // self.STRIDE)
-        self._deadline = time.monotonic() + seconds
+        self._started = self._ended = time.monotonic()
+        self._deadline = self._started + seconds
         self.unwanted = False
         """Nobody waits for the rows any longer."""
         self.excess = ""
@@ -86,7 +90,15 @@ class _Budget:
         return time.monotonic() > self._deadline
 
     def start(self) -> None:
-        self._deadline = time.monotonic() + self._seconds
+        self._started = time.monotonic()
+        self._deadline = self._started + self._seconds
+
+    def end(self) -> None:
+        self._ended = time.monotonic()
+
+    def used(self) -> float:
+        """Seconds from start to end."""
+        return self._ended - self._started
 
     def is_spent(self) -> bool:
         self._looks -= 1
@@ -112,6 +124,8 @@ class SqliteSession:
         self._inline.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite-read")
         self._idle: list[sqlite3.Connection] = []
+        self._long: set[str] = set()
+        """Statements that took too long for the event loop when they ran last."""
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path)
@@ -119,20 +133,26 @@ class SqliteSession:
         return connection
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        if len(sql) <= INLINE_CHARACTERS:
+        if len(sql) <= INLINE_CHARACTERS and sql not in self._long:
             self._deadline = time.monotonic() + INLINE_SECONDS
             try:
                 return self._inline.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
                 if "interrupted" not in str(error):
                     raise translate(error) from error
+                if len(self._long) >= REMEMBERED:
+                    self._long.clear()
+                self._long.add(sql)
         budget = _Budget(self._seconds, self._steps)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._fetch_beside, sql, parameters, budget)
+            rows = await loop.run_in_executor(self._threads, self._fetch_beside, sql, parameters, budget)
         except asyncio.CancelledError:
             budget.unwanted = True
             raise
+        if budget.used() < INLINE_SECONDS:
+            self._long.discard(sql)
+        return rows
 
     def _fetch_beside(self, sql: str, parameters: Sequence[Any], budget: _Budget) -> Sequence[Sequence[Any]]:
         if budget.is_late():
@@ -141,7 +161,9 @@ class SqliteSession:
         budget.start()
         connection.set_progress_handler(budget.is_spent, _Budget.STRIDE)
         try:
-            return connection.execute(sql, parameters).fetchall()
+            rows = connection.execute(sql, parameters).fetchall()
+            budget.end()
+            return rows
         except sqlite3.Error as error:
             if "interrupted" in str(error):
                 raise TooCostly(
