@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +100,25 @@ async def test_what_a_write_reads_stops_at_the_time_too(engine: str, database_ur
         assert await store.write(ALL, short) == "written"
     finally:
         await store.close()
+
+
+async def test_a_long_statement_starts_beside_the_event_loop_the_next_time(tmp_path: Path) -> None:
+    """Its first run is tried on the event loop and begun again; the next is not, until one was short."""
+    session = SqliteSession(tmp_path / "counted.db", seconds=600)
+    counted = ENDLESS["sqlite"].replace("FROM c)", "FROM c WHERE x < ?)")
+
+    async def beside(rows: int) -> bool:
+        """Whether the event loop went on while the statement ran."""
+        others: list[int] = []
+        asyncio.get_running_loop().call_soon(others.append, 1)
+        assert list(await session.fetch(counted, (rows,))) == [(rows,)]
+        return bool(others)
+
+    try:
+        assert not await beside(1)
+        assert await beside(1_000_000)
+        assert await beside(1)
+        # A thread that had to wait for the processor may seem to have taken long.
+        assert not all([await beside(1) for _ in range(50)])
+    finally:
+        session.close()

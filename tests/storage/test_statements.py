@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from fhir_server.storage import query as q
-from fhir_server.storage.sql.driver import SELECTIVE, TOKEN, Driver
+from fhir_server.storage.rows import NO_DATE, VARIANT_PIECE
+from fhir_server.storage.sql.driver import SELECTIVE, TOKEN, Driver, listing
 from fhir_server.storage.sql.plan import Plan
 from fhir_server.storage.sql.predicates import listing_parameter
 
@@ -23,6 +24,8 @@ CODE, STATUS, PERIOD, NAME = (
     q.PeriodRange(NUMBER + 16, end_low=1000, primary=True),
     q.TextPrefix(TEXT, "ab"),
 )
+PART = q.TextContains(TEXT, "bcd", (11, 12))
+HAS = q.ReferredFrom((NUMBER + 24,), q.Selection("Observation", (q.LookedUp(CODE),)))
 CODES = q.NumberIn(NUMBER, (7, 8))
 LISTED = listing_parameter("Observation")
 
@@ -109,6 +112,54 @@ PAGES = {
         [TEXT, "ab", "ab\U0010ffff", TEXT],
     ),
 }
+
+PAGES["a part of a text of resources without a date"] = Shape(
+    q.Query("Patient", (PART,), dated=False, after=(NO_DATE, 50)),
+    Driver(SELECTIVE, PART),
+    f"""SELECT {VERSION}, q.k, q.seq FROM
+        (SELECT n.seq, n.k FROM
+         (SELECT c.seq, CAST({NO_DATE} AS bigint) AS k FROM
+          (SELECT f.seq FROM posting f WHERE f.v = ?
+           AND EXISTS (SELECT 1 FROM posting o WHERE o.v = ? AND o.seq = f.seq)) c ORDER BY +c.seq DESC LIMIT -1) n
+         WHERE EXISTS (SELECT 1 FROM number m WHERE m.seq = n.seq AND m.p = ? AND m.v = ?) AND (n.k, n.seq) < (?, ?)
+         AND EXISTS (SELECT 1 FROM text m WHERE m.seq = n.seq AND m.p IN (?, ?) AND instr(substr(m.v, 1, 200), ?) > 0)
+         AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq) LIMIT 21) q
+        JOIN version ver ON ver.seq = q.seq ORDER BY q.k DESC, q.seq DESC""",
+    f"""SELECT {VERSION}, q.k, q.seq FROM
+        (SELECT n.seq, n.k FROM
+         (SELECT c.seq, CAST({NO_DATE} AS bigint) AS k FROM
+           unnest(ARRAY(SELECT f.seq FROM feature f WHERE f.items @> $1::int[])) c (seq) ORDER BY c.seq DESC OFFSET 0) n
+         WHERE EXISTS (SELECT 1 FROM number m WHERE m.k = n.k AND m.seq = n.seq AND m.p = $2 AND m.v = $3 OFFSET 0)
+         AND (n.k, n.seq) < ($4, $5)
+         AND EXISTS (SELECT 1 FROM (SELECT * FROM text r WHERE r.seq = n.seq OFFSET 0) m
+          WHERE TRUE AND m.p = ANY($6::int[]) AND strpos(substr(m.v, 1, 200), $7) > 0 OFFSET 0)
+         AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq OFFSET 0) ORDER BY n.seq DESC LIMIT 21) q
+        JOIN version ver ON ver.seq = q.seq ORDER BY q.k DESC, q.seq DESC""",
+    [[11, 12], listing_parameter("Patient"), 0, NO_DATE, 50, [TEXT, TEXT + VARIANT_PIECE], "bcd"],
+)
+
+PAGES["referred to by one of a few"] = Shape(
+    q.Query("Patient", (HAS,)),
+    listing("Patient"),
+    f"""SELECT {VERSION}, q.k, q.seq FROM
+        (SELECT n.seq, n.k FROM number n WHERE n.p = ? AND n.v = ?
+         AND EXISTS (SELECT 1 FROM number m1
+          WHERE m1.p = ? AND m1.v = (SELECT v.rid FROM version v WHERE v.seq = n.seq)
+          AND +m1.seq IN (SELECT h2.seq FROM number h2 WHERE h2.p = ? AND h2.v = ?)
+          AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = m1.seq))
+         AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq) ORDER BY n.k DESC, n.seq DESC LIMIT 21) q
+        JOIN version ver ON ver.seq = q.seq ORDER BY q.k DESC, q.seq DESC""",
+    f"""SELECT {VERSION}, q.k, q.seq FROM
+        (SELECT n.seq, n.k FROM number n WHERE n.p = $1 AND n.v = $2
+         AND EXISTS (SELECT 1 FROM number m1
+          WHERE m1.p = $3 AND m1.v = (SELECT v.rid FROM version v WHERE v.seq = n.seq)
+          AND (m1.seq IN (SELECT h2.seq FROM number h2 WHERE h2.p = $4 AND h2.v = $5)) IS TRUE
+          AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = m1.seq OFFSET 0) OFFSET 0)
+         AND NOT EXISTS (SELECT 1 FROM superseded x WHERE x.seq = n.seq OFFSET 0)
+         ORDER BY n.k DESC, n.seq DESC LIMIT 21) q
+        JOIN version ver ON ver.seq = q.seq ORDER BY q.k DESC, q.seq DESC""",
+    [listing_parameter("Patient"), 0, NUMBER + 24, NUMBER, 7],
+)
 
 TOTALS = {
     "two common tokens, counted": Shape(
