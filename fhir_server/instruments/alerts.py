@@ -61,9 +61,12 @@ def alert_resources(response: Json, canonical_base: str) -> Iterator[Json]:
     if response.get("status") not in SPEAKING:
         return
     url = str(response.get("questionnaire", "")).partition("|")[0]
-    instrument = url.rpartition("/Questionnaire/")[2]
-    for alert in _alerts().get(instrument, ()):
-        values = [_number(answer) for answer in _answers(response, alert.item)]
+    named = url.rpartition("/Questionnaire/")[2].lower()
+    for instrument, alert in _alerts():
+        answers = _answers(response, alert.item)
+        if instrument != named:
+            answers = (answer for answer in answers if _is_coded_by(answer, instrument))
+        values = [_number(answer) for answer in answers]
         if raising := [value for value in values if value is None or value > alert.above]:
             highest = max((value for value in raising if value is not None), default=None)
             yield from _resources(response, f"{instrument}.{alert.name}", alert, highest, canonical_base)
@@ -76,12 +79,12 @@ def subject_of(response: Json) -> tuple[str, str] | None:
 
 
 @cache
-def _alerts() -> dict[str, list[Alert]]:
-    """By instrument; only those that have any. The definitions are checked at start (`catalogue.shipped`)."""
+def _alerts() -> tuple[tuple[str, Alert], ...]:
+    """Each with its instrument. The definitions are checked at start (`catalogue.shipped`)."""
     folder = Path(content_files.root()) / "questionnaires"
     decoder = msgspec.json.Decoder(_Definition)
     found = [decoder.decode(path.read_bytes()) for path in sorted(folder.glob("*/scoring.json"))]
-    return {definition.instrument: definition.alerts for definition in found if definition.alerts}
+    return tuple((definition.instrument, alert) for definition in found for alert in definition.alerts)
 
 
 def _answers(parent: Json, link_id: str) -> Iterator[Json]:
@@ -90,9 +93,14 @@ def _answers(parent: Json, link_id: str) -> Iterator[Json]:
         answers = item.get("answer", ())
         if item.get("linkId") == link_id:
             yield from (answer for answer in answers if _is_given(answer))
-        yield from _answers(item, link_id)
-        for answer in answers:
-            yield from _answers(answer, link_id)
+        for below in (item, *answers):
+            if "item" in below:
+                yield from _answers(below, link_id)
+
+
+def _is_coded_by(answer: Json, instrument: str) -> bool:
+    """Whether the answer is one of the instrument's own options, whatever questionnaire the response names, or none."""
+    return str(answer.get("valueCoding", {}).get("system", "")).endswith(f"/CodeSystem/{instrument}-answer")
 
 
 def _is_given(answer: Json) -> bool:

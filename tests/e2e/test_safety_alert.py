@@ -108,7 +108,11 @@ def test_every_status_but_entered_in_error(client, patient, status):
         phq_9("Patient/calm", [3] * 8 + [None]),
         phq_9("Patient/calm", ALARMING, status="entered-in-error"),
         response("oks", [4] * 12, subject={"reference": "Patient/calm"}),
-        {**phq_9("Patient/calm", ALARMING), "questionnaire": "https://example.org/Questionnaire/other"},
+        {
+            **phq_9("Patient/calm", HARMLESS),
+            "questionnaire": "https://example.org/Questionnaire/other",
+            "item": [{"linkId": "q9", "answer": [{"valueInteger": 3}]}],
+        },
     ],
     ids=["answered 0", "not answered", "entered in error", "another instrument", "another questionnaire"],
 )
@@ -356,15 +360,18 @@ def persist():
 
 
 def test_score_stores_the_alert_of_a_questionnaire_that_only_the_caller_names(client, patient):
-    """A write cannot know what was answered; $score with persist does, and stores the same."""
+    """A write cannot know what other codes were answered; $score with persist does, and stores the same."""
     body = phq_9(patient, ALARMING)
     canonical = body.pop("questionnaire")
+    (item_9,) = (item for item in body["item"] if item["linkId"] == "q9")
+    item_9["answer"] = [{"valueInteger": 1}]
     created = client.post("QuestionnaireResponse", json=body).json()
     assert alerts(client, patient) == ([], [])
     given = persist()
     given["parameter"].append({"name": "questionnaire", "valueCanonical": canonical})
     for _ in range(2):
-        assert client.post(f"QuestionnaireResponse/{created['id']}/$score", json=given).status_code == 200
+        answer = client.post(f"QuestionnaireResponse/{created['id']}/$score", json=given)
+        assert answer.status_code == 422, "an integer is no option"
         assert_one_alert(client, patient)
 
 

@@ -87,12 +87,30 @@ def test_an_item_below_an_answer_is_read() -> None:
         f"{BASE}/Questionnaire/phq-9",
         f"{BASE}/Questionnaire/phq-9|9.9",
         "https://example.org/fhir/Questionnaire/phq-9|1.0.0-neutral",
+        "https://example.org/fhir/Questionnaire/PHQ-9",
     ],
 )
 def test_any_version_and_any_base(questionnaire: str) -> None:
     """The codes of the alert are this server's all the same."""
     flag, _ = made(answered({"valueInteger": 1}, questionnaire=questionnaire))
     assert flag["code"]["coding"][0]["system"] == f"{BASE}/CodeSystem/msk-score"
+
+
+CODED = {"valueCoding": {"system": f"{BASE}/CodeSystem/phq-9-answer", "code": "1"}}
+
+
+@pytest.mark.parametrize("questionnaire", [None, "#q", "https://example.org/fhir/Questionnaire/phq-9-1.0.0-neutral"])
+def test_answers_of_the_instruments_own_options_alert_whatever_is_named(questionnaire: str | None) -> None:
+    """Better once too often: the response names its Questionnaire wrongly, or not at all."""
+    body = answered(CODED)
+    del body["questionnaire"]
+    named = {**body, "questionnaire": questionnaire} if questionnaire else body
+    flag, _ = made(named)
+    assert flag["code"]["coding"][0]["code"] == "phq-9.item9"
+    assert made({**named, "item": [{"linkId": "q8", "answer": [CODED]}]}) == []
+    assert made({**named, "item": [{"linkId": "q9", "answer": [{"valueInteger": 1}]}]}) == []
+    other = {"system": f"{BASE}/CodeSystem/odi-answer", "code": "1"}
+    assert made({**named, "item": [{"linkId": "q9", "answer": [{"valueCoding": other}]}]}) == []
 
 
 def test_the_codes_are_of_the_base_that_is_set() -> None:
