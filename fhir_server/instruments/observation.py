@@ -33,6 +33,9 @@ _NO_LONGER_SCORED = "no-longer-scored"
 _CARRIED_EXTENSIONS = ("msk-timepoint", "msk-laterality")
 """Facts about the response that a course of scores is read by."""
 
+_ON_WORDING = " on wording "
+"""In the text of the method, before the version of the Questionnaire."""
+
 _ALERT_STATUS = {"in-progress": "preliminary", "amended": "amended"}
 """By the status of the response, where it is not final: the answer itself is read, by no rule of any evidence."""
 
@@ -91,6 +94,11 @@ def _digest(response_id: str, code: str) -> bytes:
 def has_score(observation: dict[str, Any]) -> bool:
     """Whether it holds the value of a score."""
     return "valueQuantity" in observation or "valueCodeableConcept" in observation
+
+
+def on_imported_wording(observation: dict[str, Any]) -> bool:
+    """Whether a score is of answers on a licensee's words; others are on our own labels."""
+    return _ON_WORDING in observation.get("method", {}).get("text", "")
 
 
 def is_alert(observation: dict[str, Any]) -> bool:
@@ -202,7 +210,7 @@ def _base(instrument: Instrument, code: str, title: str, status: str, response: 
 
 def _method(instrument: Instrument) -> dict[str, Any]:
     code = f"{instrument.algorithm}-{instrument.algorithm_version}"
-    worded = f" on wording {instrument.wording.version}" if instrument.wording else ""
+    worded = f"{_ON_WORDING}{instrument.wording.version}" if instrument.wording else ""
     return {
         "coding": [{"system": f"{instrument.canonical_base}/CodeSystem/msk-scoring-algorithm", "code": code}],
         "text": f"{instrument.algorithm} {instrument.algorithm_version} sha256:{instrument.checksum}{worded}",

@@ -15,6 +15,7 @@ from fhir_server.errors import InvalidResource, Issue, TooCostly, operation_outc
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.change import BILATERAL, SIDES, Change, Threshold
 from fhir_server.instruments.definition import Instrument, Score
+from fhir_server.instruments.observation import on_imported_wording
 from fhir_server.instruments.series import Point, Series, displayed, series_of
 from fhir_server.interactions.exchange import Response
 from fhir_server.model.json import encode
@@ -139,7 +140,8 @@ def _answer(instrument: Instrument, series: Sequence[Series]) -> list[Json]:
         {"name": "evidence", "valueCode": instrument.metadata["evidence"]},
         *({"name": "series", "part": _series(instrument, one)} for one in series),
     ]
-    if instrument.experimental:
+    observations = [point.observation for one in series for point in one.points]
+    if instrument.experimental and not (observations and all(map(on_imported_wording, observations))):
         text = "Answered on neutral labels, not on the published wording: not a validated measurement."
         outcome = operation_outcome([Issue("informational", text, None, "warning")])
         found.append({"name": "outcome", "resource": outcome})

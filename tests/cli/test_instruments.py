@@ -144,11 +144,16 @@ def test_a_wording_is_imported_served_and_scored(live_server: LiveServer, tmp_pa
     assert "neutral" not in json.dumps(total)
 
     # Stored with its score.
+    httpx.put(f"{base}/Patient/p-1", json={"resourceType": "Patient", "id": "p-1"}).raise_for_status()
     httpx.put(f"{base}/QuestionnaireResponse/worded", json={**body, "id": "worded"}).raise_for_status()
     persist = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}
     kept = httpx.post(f"{base}/QuestionnaireResponse/worded/$score", json=persist).json()
     assert kept["entry"][0]["resource"]["derivedFrom"] == [{"reference": "QuestionnaireResponse/worded"}]
     assert kept["entry"][0]["resource"]["valueQuantity"]["value"] == TOTAL
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "instrument", "valueCode": "oks"}]}
+    history = httpx.post(f"{base}/Patient/p-1/$score-history", json=asked).raise_for_status()
+    assert [part["name"] for part in history.json()["parameter"]].count("series") == 1
+    assert "neutral" not in history.text
     # The form of 12 to 60 stays unknown.
     other = httpx.post(url, json={**body, "questionnaire": f"{BASE}/Questionnaire/oks|12-60"})
     assert other.status_code == 422
