@@ -79,10 +79,6 @@ class BatchScorer:
         """The Observations that `$score` answers with. Raises BusinessRule when the response is not scored."""
         return self._scorer_of(response).observations(response, subject)
 
-    def instrument_of(self, response: dict[str, Any]) -> Instrument:
-        """Raises BusinessRule for a questionnaire without a scoring definition."""
-        return self._scorer_of(response).instrument
-
     def _scorer_of(self, response: dict[str, Any]) -> _InstrumentScorer:
         canonical = response.get("questionnaire")
         text = canonical if isinstance(canonical, str) else ""

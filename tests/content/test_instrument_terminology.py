@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
+
+from fhir_server.instruments.definition import Absence
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,3 +125,11 @@ def test_a_code_with_two_values_is_refused(tmp_path: Path) -> None:
     root = _folder(tmp_path, [_level("1", "yes", 1), _level("1", "yes", 2)], [])
     with pytest.raises(ValueError, match="1 has two meanings"):
         TOOL.generated(root)
+
+
+def test_every_reason_for_an_absent_score_is_defined() -> None:
+    """The reasons of a scoring, and the one of a score whose answers were amended away."""
+    defined = json.loads((ROOT / "terminology/CodeSystem-msk-score-absent-reason.json").read_text())
+    reasons = {*get_args(get_type_hints(Absence)["code"]), "no-longer-scored"}
+    assert {concept["code"] for concept in defined["concept"]} == reasons
+    assert defined["count"] == len(reasons)
