@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         description="Part of the time that a background job on the search index works; it rests between.",
     )
     enforce_references: bool = Field(False, description="Refuse references to resources that are not here.")
+    questionnaire_validation: str = Field(
+        "enforce",
+        pattern="^(enforce|off)$",
+        description="Whether a QuestionnaireResponse that does not fit its stored Questionnaire is refused.",
+    )
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")
     strict_search: bool = Field(
         False, description="Refuse unknown search parameters even without Prefer: handling=strict."

@@ -23,15 +23,17 @@ import msgspec
 
 from fhir_server.bulk.prepare import Accepted, Executable, Options, Prepared, Refused, decode_batch, prepare_batch
 from fhir_server.bulk.source import Batch, Source
-from fhir_server.errors import Conflict, FhirError, Issue
+from fhir_server.errors import BusinessRule, Conflict, FhirError, Issue
 from fhir_server.interactions.current_registry import refresh, with_current_registry
-from fhir_server.interactions.draft import indexed_again
+from fhir_server.interactions.draft import indexed_again, resource_of
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
+from fhir_server.interactions.questionnaire_answers import Forms, is_checked
 from fhir_server.interactions.router import dispatch
 from fhir_server.interactions.update import put
 from fhir_server.model.instant import format_instant, now
 from fhir_server.storage.base import Draft, Transaction
 from fhir_server.storage.scope import ALL
+from fhir_server.terminology.reader import TransactionReader
 
 BATCHES_AHEAD = 2
 """Prepared or being prepared per worker, waiting for the writer."""
@@ -157,68 +159,89 @@ async def _store(
     loaded.refusals += [
         Refusal(source, source.file.name, [Issue("structure", reason)]) for source, reason in batch.damaged
     ]
-    drafts: list[Draft] = []
+    placed: list[tuple[Source, Draft]] = []
     for n, item in enumerate(prepared):
         if isinstance(item, Accepted) and item.draft.parameters:
             # Alone, because it may clash with another SearchParameter, which refuses no other resource.
-            await _write(server, drafts, loaded)
-            drafts = []
+            await _write(server, placed, loaded)
+            placed = []
             try:
-                await _write(server, [item.draft], loaded)
+                await _write(server, [(batch.sources[n], item.draft)], loaded)
             except Conflict as error:
                 name = f"{item.draft.resource_type}/{item.draft.logical_id}"
                 loaded.refusals.append(Refusal(batch.sources[n], name, error.issues))
         elif isinstance(item, Accepted):
-            drafts.append(item.draft)
+            placed.append((batch.sources[n], item.draft))
         elif isinstance(item, Refused):
             loaded.refusals.append(Refusal(batch.sources[n], item.resource, item.issues))
         elif isinstance(item, Executable):
             # In the order of the files: what came before is stored before.
-            await _write(server, drafts, loaded)
-            drafts = []
+            await _write(server, placed, loaded)
+            placed = []
             await _execute(server, batch.sources[n], batch.bodies[n], loaded)
-    await _write(server, drafts, loaded)
+    await _write(server, placed, loaded)
     on_progress(batch)
 
 
-async def _write(server: Server, drafts: list[Draft], loaded: Loaded) -> None:
-    if not drafts:
+async def _write(server: Server, placed: list[tuple[Source, Draft]], loaded: Loaded) -> None:
+    if not placed:
         return
 
-    async def attempt() -> tuple[int, int, int]:
+    async def attempt() -> _Written:
         registry = server.registry
         # What a worker process prepared before the search parameters changed is indexed again.
         current = [
             draft
             if draft.epoch >= registry.epoch
             else indexed_again(draft, time_zone=server.settings.time_zone, registry=registry)
-            for draft in drafts
+            for _, draft in placed
         ]
         return await server.store.write(ALL, partial(_put_all, server, current))
 
-    created, updated, unchanged = await with_current_registry(server, attempt)
-    loaded.created += created
-    loaded.updated += updated
-    loaded.unchanged += unchanged
+    written = await with_current_registry(server, attempt)
+    loaded.created += written.created
+    loaded.updated += written.updated
+    loaded.unchanged += written.unchanged
+    for n, issues in written.refused:
+        source, draft = placed[n]
+        loaded.refusals.append(Refusal(source, f"{draft.resource_type}/{draft.logical_id}", issues))
 
 
-async def _put_all(server: Server, drafts: list[Draft], transaction: Transaction) -> tuple[int, int, int]:
-    """(created, updated, unchanged)"""
-    created = updated = unchanged = 0
+@dataclass(slots=True)
+class _Written:
+    """What became of some drafts; `refused` by their position."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: list[tuple[int, list[Issue]]] = field(default_factory=list)
+
+
+async def _put_all(server: Server, drafts: list[Draft], transaction: Transaction) -> _Written:
+    done = _Written()
+    forms = Forms(server, TransactionReader(transaction))
     stored = [one for draft in drafts for one in (draft, *draft.companions)]
     known = await transaction.versions([(one.resource_type, one.logical_id) for one in stored])
-    for draft in drafts:
+    for n, draft in enumerate(drafts):
+        if draft.resource_type == "Questionnaire":
+            forms = Forms(server, TransactionReader(transaction))
+        elif is_checked(server, draft.resource_type):
+            try:
+                await forms.check(resource_of(draft))
+            except BusinessRule as refusal:
+                done.refused.append((n, refusal.issues))
+                continue
         key = (draft.resource_type, draft.logical_id)
         before = known.get(key)
         if before is None:
             known[key] = await transaction.put(draft)
-            created += 1
+            done.created += 1
             continue
         status, known[key] = await put(server, _UPDATE, transaction, draft)
-        created += status == 201
-        unchanged += known[key].version_id == before.version_id
-        updated += status == 200 and known[key].version_id != before.version_id
-    return created, updated, unchanged
+        done.created += status == 201
+        done.unchanged += known[key].version_id == before.version_id
+        done.updated += status == 200 and known[key].version_id != before.version_id
+    return done
 
 
 async def _execute(server: Server, source: Source, body: bytes, loaded: Loaded) -> None:

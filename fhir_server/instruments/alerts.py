@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from fhir_server import content_files
+from fhir_server.errors import Issue
 from fhir_server.model.instant import format_instant, now
 from fhir_server.model.reference import parse_reference
 
@@ -58,6 +59,26 @@ def alert_resources(response: Json, canonical_base: str) -> Iterator[Json]:
     Their ids follow from the response, the alert and the patient, so each is stored once; answers given to another
     patient are about that one.
     """
+    for instrument, alert, highest in _raised(response):
+        yield from _resources(response, f"{instrument}.{alert.name}", alert, highest, canonical_base)
+
+
+def unstored_alerts(response: Json) -> list[Issue]:
+    """What to say of the alerts of a response that is refused, and so makes neither Flag nor Task."""
+    return [
+        Issue(
+            "business-rule",
+            f"{_told(alert, highest)} Nothing was stored and nobody was alerted: act on the answer, and send the"
+            " response again once it is corrected.",
+            f"QuestionnaireResponse.item.where(linkId='{alert.item}')",
+            "warning",
+        )
+        for _, alert, highest in _raised(response)
+    ]
+
+
+def _raised(response: Json) -> Iterator[tuple[str, Alert, Decimal | None]]:
+    """Instrument, alert and the highest answer, None when it cannot be read."""
     if response.get("status") not in SPEAKING:
         return
     url = str(response.get("questionnaire", "")).partition("|")[0]
@@ -68,8 +89,12 @@ def alert_resources(response: Json, canonical_base: str) -> Iterator[Json]:
             answers = (answer for answer in answers if _is_coded_by(answer, instrument))
         values = [_number(answer) for answer in answers]
         if raising := [value for value in values if value is None or value > alert.above]:
-            highest = max((value for value in raising if value is not None), default=None)
-            yield from _resources(response, f"{instrument}.{alert.name}", alert, highest, canonical_base)
+            yield instrument, alert, max((value for value in raising if value is not None), default=None)
+
+
+def _told(alert: Alert, value: Decimal | None) -> str:
+    answered = "answered, but the answer cannot be read" if value is None else f"answered {value}"
+    return f"{alert.title}: {answered}. {alert.advice}"
 
 
 def subject_of(response: Json) -> tuple[str, str] | None:
@@ -135,8 +160,7 @@ def _as_number(value: Any) -> Decimal | None:
 
 def _resources(response: Json, code: str, alert: Alert, value: Decimal | None, canonical_base: str) -> Iterator[Json]:
     subject = response.get("subject", {})
-    answered = "answered, but the answer cannot be read" if value is None else f"answered {value}"
-    told = f"{alert.title}: {answered}. {alert.advice}"
+    told = _told(alert, value)
     concept = {
         "coding": [{"system": f"{canonical_base}/CodeSystem/msk-score", "code": code, "display": alert.title}],
         "text": alert.title,

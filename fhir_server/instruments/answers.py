@@ -11,8 +11,8 @@ from typing import Any
 
 from fhir_server.errors import Issue
 from fhir_server.instruments.definition import TOP, Instrument, Item, Place, Reading
-from fhir_server.instruments.enablement import disabled_items
 from fhir_server.instruments.values import UnreadableError, read_value
+from fhir_server.validation.enablement import disabled_items
 
 
 @dataclass(slots=True)

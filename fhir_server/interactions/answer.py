@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fhir_server.errors import Issue, ResourceGone, ResourceNotFound, operation_outcome
 from fhir_server.interactions.exchange import Request, Response
 from fhir_server.interactions.preconditions import etag
@@ -31,10 +33,11 @@ def present(version: StoredVersion | None, resource_type: str, logical_id: str) 
     return version
 
 
-def written(request: Request, version: StoredVersion, status: int) -> Response:
+def written(request: Request, version: StoredVersion, status: int, warnings: Sequence[Issue] = ()) -> Response:
     """The answer to a create or update: what Prefer: return asks for, with ETag, Last-Modified and Location.
 
-    A Binary whose content is kept beside it is not sent back: the client has just sent it.
+    An OperationOutcome has the `warnings` too. A Binary whose content is kept beside it is not sent back: the client
+    has just sent it.
     """
     headers = version_headers(version)
     headers["Location"] = location(request, version)
@@ -44,6 +47,6 @@ def written(request: Request, version: StoredVersion, status: int) -> Response:
     if wanted == "OperationOutcome":
         verb = "was created" if status == 201 else "is stored"
         text = f"{version.resource_type}/{version.logical_id} {verb} as version {version.version_id}."
-        outcome = operation_outcome([Issue("informational", text, severity="information")])
+        outcome = operation_outcome([Issue("informational", text, severity="information"), *warnings])
         return Response(status, encode(outcome), headers, outcome=outcome, version=version)
     return Response(status, version.body or b"", headers, version=version)

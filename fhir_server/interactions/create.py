@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.errors import FhirError
+from fhir_server.errors import FhirError, Issue
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import foresee, sole_match
@@ -12,6 +12,7 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
+from fhir_server.interactions.questionnaire_answers import check_answers
 from fhir_server.model.aside import aside
 from fhir_server.search.conditional import conditional_criteria
 from fhir_server.search.parse import TRANSPORT_PARAMETERS
@@ -38,16 +39,16 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
         )
         await foresee(server, request, (condition,))
 
-    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+    async def work(transaction: Transaction) -> tuple[StoredVersion, int, list[Issue]]:
         if condition is not None:
             found = await sole_match(server, transaction, condition)
             if found is not None:
-                return 200, found
+                return found, 200, []
         await check_references(server, transaction, resource)
-        return 201, await transaction.put(draft)
+        warnings = await check_answers(server, transaction, resource)
+        return await transaction.put(draft), 201, warnings
 
-    status, version = await server.store.write(request.scope, work)
-    return written(request, version, status)
+    return written(request, *await server.store.write(request.scope, work))
 
 
 def criteria_of(request: Request) -> str | list[tuple[str, str]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from base64 import b64decode
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from fhir_server.content_files import SHIPPED_BASE
 from fhir_server.instruments.alerts import alert_resources, subject_of
 from fhir_server.interactions.exchange import Server
-from fhir_server.model.json import parse, stored_body
+from fhir_server.model.json import decode, stored_body
 from fhir_server.search.custom import parameters_of
 from fhir_server.search.extract import extract
 from fhir_server.search.registry import R4, Registry
@@ -73,9 +72,15 @@ def _companion(
     return draft
 
 
+def resource_of(draft: Draft) -> dict[str, Any]:
+    """What the draft was made of; its content is trusted to be parsed, as it was once."""
+    resource: dict[str, Any] = decode(draft.head + b'"versionId":"1"' + draft.tail)
+    return resource
+
+
 def indexed_again(draft: Draft, *, time_zone: str, registry: Registry) -> Draft:
     """The same draft with the rows of `registry`."""
-    resource = parse(draft.head + b'"versionId":"1"' + draft.tail, max_depth=sys.maxsize)
+    resource = resource_of(draft)
     companions = tuple(indexed_again(one, time_zone=time_zone, registry=registry) for one in draft.companions)
     return replace(draft, rows=extract(resource, time_zone, registry), epoch=registry.epoch, companions=companions)
 

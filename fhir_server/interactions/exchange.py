@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.scope import ALL, Scope
+from fhir_server.terminology.cache import Cache
 from fhir_server.terminology.service import Terminology
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ JSON_TYPES = (FHIR_JSON, *GENERIC_JSON)
 OTHER_FHIR_TYPES = ("application/fhir+xml", "application/fhir+turtle")
 """Representations of FHIR that are refused."""
 
+KEPT_FORMS = 50_000_000
+"""Bytes that the compiled Questionnaires of a process may take, by estimate."""
 READING_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 OperationLevel = Literal["system", "type", "instance"]
@@ -62,6 +65,8 @@ class Server:
     registry: Registry = R4
     """The search parameters there are now; what begins keeps the snapshot it began with."""
     terminology: Terminology = field(default_factory=Terminology)
+    forms: Cache = field(default_factory=lambda: Cache(KEPT_FORMS))
+    """Questionnaires made ready for checking responses."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-from fhir_server.errors import FhirError, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
+from fhir_server.errors import FhirError, Issue, ResourceNotFound, TooLarge, UnparseableBody, UnsupportedMediaType
 from fhir_server.interactions import fhirpath_patch, json_patch
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.condition import foresee, sole_match
@@ -14,6 +14,7 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import JSON_TYPES, Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
+from fhir_server.interactions.questionnaire_answers import check_answers
 from fhir_server.interactions.update import put
 from fhir_server.model.aside import aside
 from fhir_server.model.json import parse, parse_array
@@ -29,10 +30,10 @@ async def patch(server: Server, request: Request, resource_type: str, logical_id
     """200 with the patched resource. Refused whole when an operation does not fit or the result is not valid."""
     operations = operations_of(server, request)
 
-    async def work(transaction: Transaction) -> StoredVersion:
-        return await patch_one(server, request, transaction, (resource_type, logical_id), operations)
+    async def work(transaction: Transaction) -> tuple[StoredVersion, int, list[Issue]]:
+        return await _patch_checked(server, request, transaction, (resource_type, logical_id), operations)
 
-    return written(request, await server.store.write(request.scope, work), 200)
+    return written(request, *await server.store.write(request.scope, work))
 
 
 async def conditional_patch(server: Server, request: Request, resource_type: str) -> Response:
@@ -47,13 +48,20 @@ async def conditional_patch(server: Server, request: Request, resource_type: str
     )
     await foresee(server, request, (condition,))
 
-    async def work(transaction: Transaction) -> StoredVersion:
+    async def work(transaction: Transaction) -> tuple[StoredVersion, int, list[Issue]]:
         match = await sole_match(server, transaction, condition)
         if match is None:
             raise ResourceNotFound(f"No {resource_type} matches the criteria.")
-        return await patch_one(server, request, transaction, (resource_type, match.logical_id), operations)
+        return await _patch_checked(server, request, transaction, (resource_type, match.logical_id), operations)
 
-    return written(request, await server.store.write(request.scope, work), 200)
+    return written(request, *await server.store.write(request.scope, work))
+
+
+async def _patch_checked(
+    server: Server, request: Request, transaction: Transaction, target: tuple[str, str], operations: Any
+) -> tuple[StoredVersion, int, list[Issue]]:
+    patched, version = await patch_one(server, request, transaction, target, operations)
+    return version, 200, await check_answers(server, transaction, patched)
 
 
 def operations_of(server: Server, request: Request) -> Any:
@@ -95,7 +103,8 @@ def _parameters(resource: dict[str, Any]) -> dict[str, Any]:
 
 async def patch_one(
     server: Server, request: Request, transaction: Transaction, target: tuple[str, str], operations: Any
-) -> StoredVersion:
+) -> tuple[dict[str, Any], StoredVersion]:
+    """The patched resource, and the version it is stored as. Whether its answers fit is for the caller to see."""
     current = present(await transaction.current(*target), *target)
     check_if_match(request, current)
     body = current.body or b""
@@ -108,7 +117,7 @@ async def patch_one(
     )
     await check_references(server, transaction, patched)
     _, version = await put(server, request, transaction, draft)
-    return version
+    return patched, version
 
 
 def _patched(server: Server, base_url: str, body: bytes, operations: Any) -> tuple[dict[str, Any], Draft]:

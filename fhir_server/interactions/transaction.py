@@ -21,11 +21,13 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.patch import patch_one
 from fhir_server.interactions.prefer import preference
+from fhir_server.interactions.questionnaire_answers import Forms, is_checked
 from fhir_server.interactions.transaction_plan import Step, check_own_id, plan, redirect, refuse_overlap
 from fhir_server.interactions.transaction_reads import TransactionReads
 from fhir_server.interactions.update import put, refuse_taken_id
 from fhir_server.model.reference import place_of
 from fhir_server.storage.base import Store, Transaction
+from fhir_server.terminology.reader import TransactionReader
 
 Dispatch = Callable[[Server, Request], Awaitable[Response]]
 
@@ -103,6 +105,7 @@ class _Execution:
             if not step.lookups:
                 await self._guarded(step, self._write)
         await self._write_referring([step for step in self._of("POST", "PUT") if step.lookups])
+        await self._check_answers()
         return self._answers
 
     async def _write_referring(self, steps: list[Step]) -> None:
@@ -132,6 +135,21 @@ class _Execution:
             for text, target in found[step.entry.index].items():
                 if again.get(text) != target:
                     raise _refused_reference(step, text, f"{text} selects another resource once all is written.")
+
+    async def _check_answers(self) -> None:
+        """Once all is written: a Questionnaire may come in the same transaction, before or after its responses."""
+        forms = Forms(self._server, TransactionReader(self._store))
+        for step in self._steps:
+            answer = self._answers[step.entry.index]
+            found_instead = step.method == "POST" and answer.status == 200
+            if step.resource is None or answer.version is None or found_instead:
+                continue
+            if is_checked(self._server, step.resource_type):
+                try:
+                    warnings = await forms.check(step.resource)
+                except FhirError as error:
+                    raise error.at(step.entry.expression) from error
+                self._answers[step.entry.index] = written(step.entry.request, answer.version, answer.status, warnings)
 
     def _of(self, *methods: str) -> list[Step]:
         return [step for step in self._steps if step.method in methods and step.entry.index not in self._answers]
@@ -202,7 +220,7 @@ class _Execution:
         assert step.logical_id is not None
         if step.method == "PATCH":
             target = (step.resource_type, step.logical_id)
-            version = await patch_one(self._server, request, self._store, target, step.patch)
+            step.resource, version = await patch_one(self._server, request, self._store, target, step.patch)
             self._answers[step.entry.index] = written(request, version, 200)
             return
         assert step.draft is not None

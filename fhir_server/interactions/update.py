@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.errors import Conflict, FhirError, MethodNotAllowed, VersionConflict
+from fhir_server.errors import Conflict, FhirError, Issue, MethodNotAllowed, VersionConflict
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import check_body_id, resource_of
 from fhir_server.interactions.condition import foresee, sole_match
@@ -13,6 +13,7 @@ from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.interactions.preconditions import check_if_match, must_not_exist
+from fhir_server.interactions.questionnaire_answers import check_answers
 from fhir_server.model.aside import aside
 from fhir_server.model.instant import format_instant
 from fhir_server.search.conditional import conditional_criteria
@@ -29,12 +30,13 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
 
     resource, draft = await aside(len(request.body), read)
 
-    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+    async def work(transaction: Transaction) -> tuple[StoredVersion, int, list[Issue]]:
         await check_references(server, transaction, resource)
-        return await put(server, request, transaction, draft)
+        warnings = await check_answers(server, transaction, resource)
+        status, version = await put(server, request, transaction, draft)
+        return version, status, warnings
 
-    status, version = await server.store.write(request.scope, work)
-    return written(request, version, status)
+    return written(request, *await server.store.write(request.scope, work))
 
 
 async def put(
@@ -84,17 +86,18 @@ async def conditional_update(server: Server, request: Request, resource_type: st
     )
     await foresee(server, request, (condition,))
 
-    async def work(transaction: Transaction) -> tuple[int, StoredVersion]:
+    async def work(transaction: Transaction) -> tuple[StoredVersion, int, list[Issue]]:
         await check_references(server, transaction, resource)
+        warnings = await check_answers(server, transaction, resource)
         match = await sole_match(server, transaction, condition)
         target = target_of(server, resource, match)
         if match is None and "id" in resource:
             await refuse_taken_id(transaction, resource_type, target)
         draft = prepare_for(server, dict(resource), target)
-        return await put(server, request, transaction, draft, own_id="id" not in resource)
+        status, version = await put(server, request, transaction, draft, own_id="id" not in resource)
+        return version, status, warnings
 
-    status, version = await server.store.write(request.scope, work)
-    return written(request, version, status)
+    return written(request, *await server.store.write(request.scope, work))
 
 
 async def refuse_taken_id(transaction: Transaction, resource_type: str, logical_id: str) -> None:

@@ -17,6 +17,7 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import check_id, new_id
+from fhir_server.interactions.questionnaire_answers import check_answers
 from fhir_server.interactions.update import put
 from fhir_server.model.json import encode
 from fhir_server.model.reference import localise
@@ -124,9 +125,11 @@ async def _store_both(call: OperationRequest) -> Kept:
 
     async def work(transaction: Transaction) -> Kept:
         await check_references(server, transaction, response)
+        unchecked = await check_answers(server, transaction, response)
         await put(server, call.request, transaction, draft, own_id=not own_id)
         kept = await _store(call, logical_id, transaction)
         _refuse(kept.refused, kept.warnings)
+        kept.warnings += unchecked
         return kept
 
     return await server.store.write(call.scope, work)

@@ -13,10 +13,12 @@ from fhir_server.interactions.body import check_body_id
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.preconditions import check_if_match
+from fhir_server.interactions.questionnaire_answers import Forms, is_checked
 from fhir_server.model import json
 from fhir_server.model.aside import aside
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
+from fhir_server.terminology.reader import StoreReader
 from fhir_server.validation import issues
 
 MODES = ("create", "update", "delete", "profile")
@@ -102,6 +104,8 @@ async def _issues_of_write(call: OperationRequest, mode: str, resource: dict[str
                 return [Issue("not-supported", "This server does not let clients choose ids: create with POST.")]
         if server.settings.enforce_references:
             await server.store.write(call.scope, lambda transaction: check_references(server, transaction, resource))
+        if is_checked(server, resource["resourceType"]):
+            return await Forms(server, StoreReader(server.store, call.scope)).check(resource)
     except FhirError as refusal:
         return refusal.issues
     return []

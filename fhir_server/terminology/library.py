@@ -5,7 +5,7 @@ Each use asks which versions are current; only what is new is read and parsed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_server.model.json import decode
@@ -23,14 +23,17 @@ from fhir_server.terminology.value_set import ValueSet, value_set
 MOST_VERSIONS = 1000
 """Stored resources looked through: of one canonical, and code systems when none is named."""
 
-_PARSERS: dict[str, Callable[[dict[str, Any], int], Any]] = {"CodeSystem": code_system, "ValueSet": value_set}
+Parser = Callable[[dict[str, Any], int], Any]
+"""From a resource and its seq to what is kept of it, which has a `head` and a `weight`."""
+_PARSERS: Mapping[str, Parser] = {"CodeSystem": code_system, "ValueSet": value_set}
 
 
 class Library:
     """What one question has looked at; it lives no longer than the question."""
 
-    def __init__(self, reader: Reader, cache: Cache) -> None:
+    def __init__(self, reader: Reader, cache: Cache, parsers: Mapping[str, Parser] = _PARSERS) -> None:
         self.reader = reader
+        self._parsers = parsers
         self.only_committed = True
         """Everything seen so far was committed: what is made of it may be kept."""
         self._cache = cache
@@ -38,12 +41,12 @@ class Library:
         self._uncommitted: dict[int, Any] = {}
 
     async def code_system(self, url: str, version: str, locked: str = "") -> CodeSystem | None:
-        found = await self._by_canonical("CodeSystem", url, version, locked)
+        found = await self.by_canonical("CodeSystem", url, version, locked)
         assert found is None or isinstance(found, CodeSystem)
         return found
 
     async def value_set(self, url: str, version: str, locked: str = "") -> ValueSet | None:
-        found = await self._by_canonical("ValueSet", url, version, locked)
+        found = await self.by_canonical("ValueSet", url, version, locked)
         assert found is None or isinstance(found, ValueSet)
         return found
 
@@ -64,7 +67,8 @@ class Library:
         chosen = [await self._chosen(found, url, "", "") for url, found in by_url.items() if url]
         return [one for one in chosen if one is not None]
 
-    async def _by_canonical(self, resource_type: str, url: str, version: str, locked: str) -> Any:
+    async def by_canonical(self, resource_type: str, url: str, version: str, locked: str = "") -> Any:
+        """What is kept of the one meant; None when there is none."""
         key = (resource_type, url)
         if key not in self._found:
             sources = definitions(resource_type)["url"].sources
@@ -115,7 +119,7 @@ class Library:
         if whole is None or whole.body is None:
             return None
         body = whole.body
-        parse = _PARSERS[version.resource_type]
+        parse = self._parsers[version.resource_type]
         parsed = await self.reader.work(len(body), lambda: parse(decode(body), version.seq))
         if committed:
             self._cache.put(key, parsed, parsed.weight)

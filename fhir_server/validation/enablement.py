@@ -58,11 +58,12 @@ def _is_enabled(item: Json, answers: dict[str, list[Any]]) -> bool:
     conditions = item.get("enableWhen", ())
     if not conditions:
         return True
-    met = (_is_met(condition, answers.get(condition["question"], [])) for condition in conditions)
+    met = (is_met(condition, answers.get(condition["question"], [])) for condition in conditions)
     return any(met) if item.get("enableBehavior") == "any" else all(met)
 
 
-def _is_met(condition: Json, values: list[Any]) -> bool:
+def is_met(condition: Json, values: list[Any]) -> bool:
+    """Whether one enableWhen holds where its question was answered with `values`."""
     wanted = next(value for key, value in condition.items() if key.startswith("answer"))
     comparison = condition["operator"]
     if comparison == "exists":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.instruments.enablement import disabled_items
+from fhir_server.validation.enablement import disabled_items
 from tests.instruments.responses import response
 from tests.instruments.test_definitions import scored, variant
 
