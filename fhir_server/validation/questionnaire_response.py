@@ -149,11 +149,12 @@ class _Check:
             if item.items or "item" in answer:
                 below = (*chain, (item.link_id, sent))
                 self.items(item.items, answer, f"{place}.answer[{index}]", below, enabled=enabled)
-        if count == 1:
-            return
+        if self._complete and 0 < count < item.min_occurs and enabled:
+            text = f"Item {item.link_id} has {count} answers; the fewest are {item.min_occurs}."
+            self._refuse("required", text, f"{place}.answer")
         if count > 1:
             self._several(item, count, place, exclusive=exclusive)
-        elif self._complete and item.required and enabled:
+        elif not count and self._complete and item.required and enabled:
             self._refuse("required", f"Item {item.link_id} needs an answer in a completed response.", place)
 
     def _several(self, item: FormItem, count: int, place: str, *, exclusive: bool) -> None:
