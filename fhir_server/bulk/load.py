@@ -223,6 +223,7 @@ async def _put_all(server: Server, drafts: list[Draft], transaction: Transaction
     stored = [one for draft in drafts for one in (draft, *draft.companions)]
     known = await transaction.versions([(one.resource_type, one.logical_id) for one in stored])
     for n, draft in enumerate(drafts):
+        server.forms.written(draft.resource_type)
         if draft.resource_type == "Questionnaire":
             forms = Forms(server, TransactionReader(transaction))
         elif is_checked(server, draft.resource_type):

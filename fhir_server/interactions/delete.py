@@ -18,7 +18,9 @@ async def delete(server: Server, request: Request, resource_type: str, logical_i
     async def work(transaction: Transaction) -> StoredVersion | None:
         return await remove(request, transaction, resource_type, logical_id)
 
-    return deleted(request, await server.store.write(request.scope, work))
+    gone = await server.store.write(request.scope, work)
+    server.forms.written(resource_type)
+    return deleted(request, gone)
 
 
 async def remove(
@@ -56,4 +58,6 @@ async def conditional_delete(server: Server, request: Request, resource_type: st
         match = await sole_match(server, transaction, condition)
         return match and await remove(request, transaction, resource_type, match.logical_id)
 
-    return deleted(request, await server.store.write(request.scope, work))
+    gone = await server.store.write(request.scope, work)
+    server.forms.written(resource_type)
+    return deleted(request, gone)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from fhir_server.interactions.known_forms import KnownForms
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.scope import ALL, Scope
-from fhir_server.terminology.cache import Cache
 from fhir_server.terminology.service import Terminology
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ JSON_TYPES = (FHIR_JSON, *GENERIC_JSON)
 OTHER_FHIR_TYPES = ("application/fhir+xml", "application/fhir+turtle")
 """Representations of FHIR that are refused."""
 
-KEPT_FORMS = 50_000_000
-"""Bytes that the compiled Questionnaires of a process may take, by estimate."""
 READING_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 OperationLevel = Literal["system", "type", "instance"]
@@ -65,8 +63,7 @@ class Server:
     registry: Registry = R4
     """The search parameters there are now; what begins keeps the snapshot it began with."""
     terminology: Terminology = field(default_factory=Terminology)
-    forms: Cache = field(default_factory=lambda: Cache(KEPT_FORMS))
-    """Questionnaires made ready for checking responses."""
+    forms: KnownForms = field(default_factory=KnownForms)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ class Forms:
     def __init__(self, server: Server, reader: Reader) -> None:
         self._server = server
         self._reader = reader
-        self._library = Library(reader, server.forms, {"Questionnaire": form_of})
+        self._library = Library(reader, server.forms.compiled, {"Questionnaire": form_of})
         self._value_sets: dict[str, Codes | Unanswerable] = {}
 
     async def form(self, response: Json) -> Form | None:
@@ -48,8 +48,14 @@ class Forms:
         return await self.named(canonical)
 
     async def named(self, canonical: str) -> Form | None:
+        """The form that `canonical` means now; None when it is not here."""
+        known = self._server.forms.meant(canonical)
+        if known is not None:
+            return known[0]
         found = await self._library.by_canonical("Questionnaire", *split(canonical))
         assert found is None or isinstance(found, Form)
+        if self._library.only_committed:
+            self._server.forms.learn(canonical, found)
         return found
 
     async def check(self, response: Json) -> list[Issue]:
@@ -86,8 +92,10 @@ class Forms:
 async def check_answers(server: Server, transaction: Transaction, resource: Json) -> list[Issue]:
     """Warnings about a QuestionnaireResponse that `transaction` writes; nothing about other resources.
 
-    Raises BusinessRule (422) when it does not fit its Questionnaire.
+    Every writing interaction calls it, so it is also where a written Questionnaire is noticed.
+    Raises BusinessRule (422) when the response does not fit its Questionnaire.
     """
+    server.forms.written(resource["resourceType"])
     if not is_checked(server, resource["resourceType"]):
         return []
     return await Forms(server, TransactionReader(transaction)).check(resource)

@@ -138,6 +138,8 @@ class _Execution:
 
     async def _check_answers(self) -> None:
         """Once all is written: a Questionnaire may come in the same transaction, before or after its responses."""
+        for step in self._steps:
+            self._server.forms.written(step.resource_type)
         forms = Forms(self._server, TransactionReader(self._store))
         for step in self._steps:
             answer = self._answers[step.entry.index]

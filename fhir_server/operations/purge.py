@@ -30,6 +30,8 @@ async def purge(call: OperationRequest) -> Response:
     store = call.server.store
     erasure = await plan_erasure(store, call.scope, key[1], call.server.settings.time_zone) if whole else Erasure({key})
     counts, retained = await store.write(call.scope, partial(_erase, key, erasure))
+    for resource_type in counts:
+        call.server.forms.written(resource_type)
     return Response(200, json.encode(_answer(counts, retained)))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,13 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for element in value:
             yield from texts(element)
+
+
+@pytest.mark.parametrize("instrument", shipped(BASE).ids)
+def test_scored_forms_require_no_answer(instrument: str, repository: Path) -> None:
+    """A response with a gap is stored, so that the published rule for missing answers, and an alert, can apply."""
+    form = json.loads((repository / "questionnaires" / instrument / "questionnaire.json").read_text())
+    assert not [one for one in objects(form) if one.get("required")]
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=named)

@@ -290,7 +290,17 @@ def test_load(engine, new_database, tmp_path):
     file = tmp_path / "all.ndjson"
     file.write_text("\n".join(map(json.dumps, lines)))
     database = new_database(engine)
-    command = [sys.executable, "-m", "fhir_server.cli.main", "load", str(file), "--database", database, "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "fhir_server.cli.main",
+        "load",
+        str(file),
+        "--database",
+        database,
+        "--workers",
+        "1",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "QuestionnaireResponse/beyond" in done.stdout + done.stderr
