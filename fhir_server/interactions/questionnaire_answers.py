@@ -66,19 +66,25 @@ class Forms:
             return [_warning(str(refusal), _PLACE)]
         if form is None:
             return [_unchecked(response)]
-        codes: dict[str, Codes] = {}
-        warnings = [_warning(text, _PLACE) for text in form.unusable]
-        for canonical in form.value_sets:
-            found = await self._codes(canonical)
-            if isinstance(found, Unanswerable):
-                warnings.append(_warning(f"Answers from {canonical} are not checked: {found}", _PLACE))
-            else:
-                codes[canonical] = found
+        codes, unknown = await self.value_sets(form)
+        warnings = [*(_warning(text, _PLACE) for text in form.unusable), *unknown]
         found_issues = answer_issues(form, response, codes)
         if found_issues:
             alerts = unstored_alerts(response)
             raise BusinessRule(found_issues[0].diagnostics, issues=[*alerts, *found_issues] if alerts else found_issues)
         return warnings
+
+    async def value_sets(self, form: Form) -> tuple[dict[str, Codes], list[Issue]]:
+        """The value sets that `form` draws on, and warnings of those that are not known."""
+        codes: dict[str, Codes] = {}
+        unknown = []
+        for canonical in form.value_sets:
+            found = await self._codes(canonical)
+            if isinstance(found, Unanswerable):
+                unknown.append(_warning(f"Answers from {canonical} are not checked: {found}", _PLACE))
+            else:
+                codes[canonical] = found
+        return codes, unknown
 
     async def _codes(self, canonical: str) -> Codes | Unanswerable:
         if canonical not in self._value_sets:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
 from fhir_server import content_files
 from fhir_server.interactions.exchange import OperationLevel
 
+ALLOWED_TYPE = "http://hl7.org/fhir/StructureDefinition/operationdefinition-allowed-type"
 ANY_RESOURCE = ("Resource", "DomainResource", "Any")
 """Parameter types that take a resource of whatever type."""
 
@@ -27,11 +28,15 @@ class InParameter:
     min: int
     max: int | None
     """None for `*`."""
+    allowed: tuple[str, ...] = ()
+    """Where the type is Element: the types that it takes (extension operationdefinition-allowed-type)."""
+    parts: tuple[InParameter, ...] = ()
+    """What it is made of, instead of a type; its value is the values of each, by name."""
 
     @property
     def is_primitive(self) -> bool:
         """FHIR writes the names of primitive types, and only those, in lower case (R4 datatypes.html)."""
-        return self.type[0].islower()
+        return self.type[:1].islower()
 
     def takes(self, resource_type: str) -> bool:
         return self.type == resource_type or self.type in ANY_RESOURCE
@@ -60,20 +65,26 @@ class Definition:
         return takers[0] if len(takers) == 1 else None
 
 
+def _parameters(source: dict[str, Any], key: str = "parameter") -> tuple[InParameter, ...]:
+    return tuple(
+        InParameter(
+            name=parameter["name"],
+            type=parameter.get("type", ""),
+            min=parameter["min"],
+            max=None if parameter["max"] == "*" else int(parameter["max"]),
+            allowed=tuple(one["valueUri"] for one in parameter.get("extension", ()) if one["url"] == ALLOWED_TYPE),
+            parts=_parameters(parameter, "part"),
+        )
+        for parameter in source.get(key, ())
+        if parameter["use"] == "in"
+    )
+
+
 @cache
 def load(file_name: str) -> Definition:
     """Read `profiles/<file_name>`."""
     source = msgspec.json.decode((content_files.root() / "profiles" / file_name).read_bytes())
-    parameters = (
-        InParameter(
-            name=parameter["name"],
-            type=parameter["type"],
-            min=parameter["min"],
-            max=None if parameter["max"] == "*" else int(parameter["max"]),
-        )
-        for parameter in source.get("parameter", ())
-        if parameter["use"] == "in"
-    )
+    parameters = _parameters(source)
     return Definition(
         url=source["url"],
         code=source["code"],

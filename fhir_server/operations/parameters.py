@@ -7,7 +7,7 @@ takes it, or GET with primitive parameters in the URL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -37,11 +37,15 @@ def read_parameters(
     """
     query = [(name, text) for name, text in request.query if not searches or name in definition.parameters]
     parts = [*_query_parts(definition, query), *_body_parts(definition, request, max_depth)]
+    return _values(definition, definition.parameters, parts)
+
+
+def _values(definition: Definition, known: Mapping[str, InParameter], parts: Iterable[Part]) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {}
     for part, expression in parts:
-        parameter = _declared(definition, part, expression)
-        values.setdefault(parameter.name, []).append(_value(parameter, part, expression))
-    for parameter in definition.parameters.values():
+        parameter = _declared(definition, known, part, expression)
+        values.setdefault(parameter.name, []).append(_value(definition, parameter, part, expression))
+    for parameter in known.values():
         _check_cardinality(definition, parameter, len(values.get(parameter.name, ())))
     return values
 
@@ -54,7 +58,7 @@ def _query_parts(definition: Definition, query: Iterable[tuple[str, str]]) -> It
     for name, text in query:
         if name in _OF_EVERY_REQUEST:
             continue
-        parameter = _declared(definition, {"name": name}, None)
+        parameter = _declared(definition, definition.parameters, {"name": name}, None)
         if not parameter.is_primitive:
             raise InvalidResource(
                 f"Parameter {name} of ${definition.code} is of type {parameter.type} and cannot stand in the URL. "
@@ -69,10 +73,7 @@ def _body_parts(definition: Definition, request: Request, max_depth: int) -> Ite
         return
     resource_type = body.get("resourceType")
     if resource_type == "Parameters":
-        parts = body.get("parameter", [])
-        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-            raise InvalidResource("parameter must be an array of objects.", expression="Parameters.parameter")
-        yield from ((part, f"Parameters.parameter[{index}]") for index, part in enumerate(parts))
+        yield from _listed(body.get("parameter", []), "Parameters.parameter")
         return
     parameter = definition.body_parameter(str(resource_type))
     if parameter is None:
@@ -80,6 +81,12 @@ def _body_parts(definition: Definition, request: Request, max_depth: int) -> Ite
             f"${definition.code} takes a Parameters resource; a bare {resource_type} stands for none of its parameters."
         )
     yield {"name": parameter.name, "resource": body}, None
+
+
+def _listed(parts: Any, place: str) -> Iterator[Part]:
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise InvalidResource(f"{place.rpartition('.')[2]} must be an array of objects.", expression=place)
+    yield from ((part, f"{place}[{index}]") for index, part in enumerate(parts))
 
 
 def _body(request: Request, max_depth: int) -> dict[str, Any] | None:
@@ -91,11 +98,13 @@ def _body(request: Request, max_depth: int) -> dict[str, Any] | None:
     return json.parse(request.body, max_depth=max_depth) if request.body else None
 
 
-def _declared(definition: Definition, part: dict[str, Any], expression: str | None) -> InParameter:
+def _declared(
+    definition: Definition, known: Mapping[str, InParameter], part: dict[str, Any], expression: str | None
+) -> InParameter:
     name = part.get("name")
-    parameter = definition.parameters.get(name) if isinstance(name, str) else None
+    parameter = known.get(name) if isinstance(name, str) else None
     if parameter is None:
-        allowed = ", ".join(definition.parameters) or "none"
+        allowed = ", ".join(known) or "none"
         raise InvalidResource(
             f"${definition.code} has no parameter {name!r}. It takes: {allowed}.", expression=expression
         )
@@ -119,7 +128,12 @@ def _from_text(parameter: InParameter, text: str) -> str | bool | int | Decimal:
     return text
 
 
-def _value(parameter: InParameter, part: dict[str, Any], expression: str | None) -> Any:
+def _value(definition: Definition, parameter: InParameter, part: dict[str, Any], expression: str | None) -> Any:
+    if parameter.parts:
+        known = {one.name: one for one in parameter.parts}
+        return _values(definition, known, _listed(part.get("part", []), f"{expression}.part"))
+    if parameter.allowed:
+        parameter = replace(parameter, type=_type_sent(parameter, part, expression), allowed=())
     if "resource" in part:
         return _resource(parameter, part["resource"], expression)
     element = _value_element(parameter)
@@ -131,6 +145,18 @@ def _value(parameter: InParameter, part: dict[str, Any], expression: str | None)
     raise InvalidResource(
         f"Parameter {parameter.name} is of type {parameter.type}: send it as {wanted}, not as {given}.",
         expression=expression,
+    )
+
+
+def _type_sent(parameter: InParameter, part: dict[str, Any], expression: str | None) -> str:
+    """Of the types it takes, the one that was sent."""
+    sent = part.get("resource")
+    for name in parameter.allowed:
+        takes_sent = replace(parameter, type=name).takes(str(sent.get("resourceType"))) if type(sent) is dict else False
+        if takes_sent or _value_element(replace(parameter, type=name)) in part:
+            return name
+    raise InvalidResource(
+        f"Parameter {parameter.name} takes one of {', '.join(parameter.allowed)}.", expression=expression
     )
 
 

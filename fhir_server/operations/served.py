@@ -6,6 +6,7 @@ from fhir_server.operations.apply import apply
 from fhir_server.operations.everything import everything
 from fhir_server.operations.lastn import lastn
 from fhir_server.operations.meta import meta, meta_add, meta_delete
+from fhir_server.operations.populate import populate
 from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.reindex import reindex
@@ -19,6 +20,7 @@ OPERATIONS = (
     operation("OperationDefinition-Patient-everything.json", everything),
     operation("OperationDefinition-Patient-score-history.json", score_history),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
+    operation("OperationDefinition-Questionnaire-populate.json", populate),
     operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
     operation("OperationDefinition-QuestionnaireResponse-score-batch.json", score_batch),
     operation("OperationDefinition-Resource-meta.json", meta, versioned=True),

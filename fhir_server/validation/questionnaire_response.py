@@ -40,6 +40,15 @@ def answer_issues(form: Form, response: Json, value_sets: Mapping[str, Codes]) -
     return check.issues
 
 
+def value_issues(form: Form, item: FormItem, answer: Json, value_sets: Mapping[str, Codes]) -> list[Issue]:
+    """What is wrong with `answer` as one to `item`."""
+    check = _Check(form, {}, value_sets)
+    found = value_of(answer)
+    if found is not None:
+        check.value(item, found, ROOT, 0)
+    return check.issues
+
+
 class _Check:
     def __init__(self, form: Form, response: Json, value_sets: Mapping[str, Codes]) -> None:
         self.issues: list[Issue] = []
@@ -145,7 +154,7 @@ class _Check:
             found = value_of(answer)
             if found is not None:
                 count += 1
-                exclusive |= self._value(item, found, place, index)
+                exclusive |= self.value(item, found, place, index)
             if item.items or "item" in answer:
                 below = (*chain, (item.link_id, sent))
                 self.items(item.items, answer, f"{place}.answer[{index}]", below, enabled=enabled)
@@ -166,7 +175,7 @@ class _Check:
             text = f"Item {item.link_id} has an answer that excludes all others."
             self._refuse("business-rule", text, f"{place}.answer")
 
-    def _value(self, item: FormItem, found: tuple[str, Any], place: str, index: int) -> bool:
+    def value(self, item: FormItem, found: tuple[str, Any], place: str, index: int) -> bool:
         """Check one value; whether it is an option that stands alone."""
         key, value = found
         if key not in item.keys:
