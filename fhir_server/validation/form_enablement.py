@@ -7,6 +7,7 @@ the item's own is not looked at.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ Chain = tuple[tuple[str, Json], ...]
 
 EXPRESSION = Budget(steps=20_000)
 """What one expression of a Questionnaire may cost: a thousand times what is usual."""
+MOST_EVALUATIONS = 1_000
+"""enableWhenExpressions of one response; those of further occurrences decide nothing."""
 
 
 class Enablement:
@@ -32,11 +35,13 @@ class Enablement:
     def __init__(self, form: Form, response: Json) -> None:
         self._form = form
         self._response = response
-        self._occurrences: dict[str, list[tuple[int, list[Any]]]] = {}
+        self._occurrences: dict[str, tuple[list[int], list[list[Any]]]] = {}
+        """linkId -> the numbers of its occurrences in document order, and the values of each."""
         self._spans: dict[int, tuple[int, int]] = {}
         """id of a response item -> its number in document order, and that of the last one below it."""
         self._count = 0
         self._shared: dict[str, Any] | None = None
+        self._left = MOST_EVALUATIONS
         self._collect(response)
 
     def of(self, item: FormItem, sent: Json | None, chain: Chain) -> bool | None:
@@ -53,7 +58,9 @@ class Enablement:
         for sent in parent.get("item", ()):
             number = self._count = self._count + 1
             values: list[Any] = []
-            self._occurrences.setdefault(sent.get("linkId", ""), []).append((number, values))
+            numbers, answers = self._occurrences.setdefault(sent.get("linkId", ""), ([], []))
+            numbers.append(number)
+            answers.append(values)
             for answer in sent.get("answer", ()):
                 found = value_of(answer)
                 if found is not None:
@@ -70,11 +77,16 @@ class Enablement:
                 break
             first, last = self._spans[id(holder)]
         at = self._spans[id(sent)][0] if sent is not None else last + 1
-        found = [one for one in self._occurrences.get(question, ()) if first <= one[0] <= last]
-        before = [values for number, values in found if number < at]
-        return before[-1] if before else found[0][1] if found else []
+        numbers, answers = self._occurrences.get(question, ((), ()))
+        nearest = bisect_left(numbers, at)
+        if nearest and numbers[nearest - 1] >= first:
+            return answers[nearest - 1]
+        return answers[nearest] if nearest < len(numbers) and numbers[nearest] <= last else []
 
     def _holds(self, item: FormItem, expression: CompiledExpression, sent: Json | None, chain: Chain) -> bool | None:
+        if self._left <= 0:
+            return None
+        self._left -= 1
         try:
             result = self._evaluate(expression, sent, self._variables(item, sent, chain))
         except FhirError:
