@@ -112,10 +112,9 @@ def _facts(one: Instrument) -> Iterator[tuple[str, str]]:
 
 
 def _count(parent: Json) -> int:
-    return sum(
-        (item["type"] not in ("group", "display")) + _count(item)  # yes or no counts as 1 or 0
-        for item in parent.get("item", ())
-    )
+    """Questions that somebody answers: calculated scores are read-only."""
+    asked = (item for item in parent.get("item", ()) if not item.get("readOnly"))
+    return sum((item["type"] not in ("group", "display")) + _count(item) for item in asked)
 
 
 def _scores(one: Instrument) -> list[str]:
