@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,20 @@ async def update_until(server: LiveServer, stored: dict[int, str], done: asyncio
                 stored.pop(n)
 
 
+def _once_known(url: str) -> httpx.Response:
+    """The answer; a worker that has not heard yet that the parameter is complete (it does in a second) is asked again."""
+    deadline = time.monotonic() + 5
+    while True:
+        answer = httpx.get(url, headers={"Prefer": "handling=strict"}, timeout=30)
+        if answer.status_code != 400 or time.monotonic() > deadline:
+            return answer
+
+
 def found(server: LiveServer, eye: str) -> set[int]:
     url: str | None = f"{server.base_url}/Patient?eye={eye}&_count=1000"
     ids: set[int] = set()
     while url:
-        page = httpx.get(url, headers={"Prefer": "handling=strict"}, timeout=30).raise_for_status().json()
+        page = _once_known(url).raise_for_status().json()
         ids |= {int(entry["resource"]["id"][1:]) for entry in page.get("entry", ())}
         url = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
     return ids
