@@ -70,7 +70,7 @@ async def update_until(server: LiveServer, stored: dict[int, str], done: asyncio
 
 
 def _once_known(url: str) -> httpx.Response:
-    """The answer; a worker that has not heard yet that the parameter is complete is asked again: it soon hears of it."""
+    """The answer; a worker that has not heard yet of a parameter that is complete is asked again."""
     deadline = time.monotonic() + 5
     while True:
         answer = httpx.get(url, headers={"Prefer": "handling=strict"}, timeout=30)
