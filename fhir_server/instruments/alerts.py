@@ -105,7 +105,7 @@ def subject_of(response: Json) -> tuple[str, str] | None:
 
 @cache
 def _alerts() -> tuple[tuple[str, Alert], ...]:
-    """Each with its instrument. The definitions are checked at start (`catalogue.shipped`)."""
+    """Each with its instrument. `fhir-server instruments check` checks the definitions."""
     folder = Path(content_files.root()) / "questionnaires"
     decoder = msgspec.json.Decoder(_Definition)
     found = [decoder.decode(path.read_bytes()) for path in sorted(folder.glob("*/scoring.json"))]
