@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import structlog
+
 from fhir_server import content_files
 from fhir_server.demo import FIRST_PATIENT, demo_resources
-from fhir_server.interactions.current_registry import with_current_registry
+from fhir_server.errors import Conflict
+from fhir_server.interactions.current_registry import refresh, with_current_registry
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
@@ -25,6 +28,7 @@ from fhir_server.storage.scope import ALL
 
 FILES = ("profiles/**/*.json", "terminology/*.json", "questionnaires/*/questionnaire.json")
 """Where the resources are, below the content root."""
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +40,43 @@ class ContentLoad:
     unchanged: int
     local: int
     """Left alone because somebody edited or deleted them here."""
+    refused: int = 0
+    """Search parameters left out because one of yours has the code."""
 
 
 async def load_content(server: Server) -> ContentLoad:
-    """Store the shipped content that is missing or out of date, in one transaction."""
+    """Store the shipped content that is missing or out of date.
+
+    Search parameters go first, so that what follows has its index rows; all else is one transaction.
+    """
     shipped = shipped_resources(server.settings.canonical_base)
     states = [await _state_of(server, resource) for resource in shipped]
     pending = [resource for resource, state in zip(shipped, states, strict=True) if state in ("missing", "outdated")]
-    if pending:
-        await with_current_registry(server, lambda: _write(server, pending))
+    parameters = [resource for resource in pending if resource["resourceType"] == "SearchParameter"]
+    refused = await _write_parameters(server, parameters) if parameters else []
+    if others := [resource for resource in pending if resource["resourceType"] != "SearchParameter"]:
+        await with_current_registry(server, lambda: _write(server, others))
+    lost = [state for resource, state in zip(shipped, states, strict=True) if resource in refused]
     return ContentLoad(
-        created=states.count("missing"),
-        updated=states.count("outdated"),
+        created=states.count("missing") - lost.count("missing"),
+        updated=states.count("outdated") - lost.count("outdated"),
         unchanged=states.count("current"),
         local=states.count("local"),
+        refused=len(refused),
     )
+
+
+async def _write_parameters(server: Server, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Store them together, and, when one is refused, each by itself; those whose code is taken."""
+    try:
+        await with_current_registry(server, lambda: _write(server, resources))
+    except Conflict as conflict:
+        if len(resources) > 1:
+            return [refused for one in resources for refused in await _write_parameters(server, [one])]
+        _log.warning("search parameter left out", parameter=resources[0]["id"], reason=str(conflict))
+        return resources
+    await refresh(server)
+    return []
 
 
 async def load_demo(server: Server) -> int:

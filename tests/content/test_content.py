@@ -8,7 +8,8 @@ import pytest
 
 from fhir_server import content
 from fhir_server.content import load_content, load_demo, shipped_resources
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.current_registry import refresh
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
 from fhir_server.pathways.nhs_number import is_valid
@@ -31,7 +32,7 @@ def body(version: StoredVersion) -> dict[str, Any]:
 
 
 async def put(server: Server, resource: dict[str, Any]) -> None:
-    draft = prepare(resource, resource["id"], time_zone="Europe/London")
+    draft = prepare_for(server, resource, resource["id"])
 
     async def work(transaction: Transaction) -> None:
         await transaction.put(draft)
@@ -153,3 +154,30 @@ async def test_the_demo_is_stored_once_even_when_deleted(server: Server, gone: b
         await delete(server, ("Patient", "demo-1"))
     assert await load_demo(server) == 0
     assert (await read(server, ("Patient", "demo-2"))).version_id == 1
+
+
+async def test_a_search_parameter_whose_code_is_taken_is_left_out(server: Server) -> None:
+    """The owner's stays; the server starts, and takes the shipped one when the owner's is gone."""
+    own = {
+        "resourceType": "SearchParameter",
+        "id": "ours",
+        "url": "http://example.org/SearchParameter/ours",
+        "name": "Ours",
+        "status": "active",
+        "description": "Due",
+        "code": "due",
+        "base": ["Task"],
+        "type": "date",
+        "expression": "Task.executionPeriod",
+    }
+    await put(server, own)
+    await refresh(server)
+    shipped = shipped_resources(server.settings.canonical_base)
+    first = await load_content(server)
+    assert (first.created, first.refused) == (len(shipped) - 1, 1)
+    assert server.registry.url("Task", "due") == own["url"]
+    assert server.registry.definitions("Task")["output"]
+    await delete(server, ("SearchParameter", "ours"))
+    second = await load_content(server)
+    assert (second.created, second.refused) == (1, 0)
+    assert server.registry.url("Task", "due") == "https://fhir.example.org/msk/SearchParameter/Task-due"

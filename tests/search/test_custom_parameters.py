@@ -113,6 +113,33 @@ def patient(logical_id: str, eye: str, **elements: Any) -> Json:
     return {"resourceType": "Patient", "id": logical_id, "name": [{"suffix": [eye]}], **elements}
 
 
+async def test_of_a_type_that_nothing_is_stored_of_it_is_searched_at_once(worker: Worker) -> None:
+    await worker.put({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "other type"}})
+    await worker.put(definition())
+    assert await worker.known("Patient?eye=blue")
+    assert await worker.server.store.reindexing.jobs() == []
+    await worker.put(patient("a", "blue"))
+    assert await worker.find("Patient?eye=blue") == ["a"]
+
+
+async def test_what_is_stored_in_one_transaction_with_it_is_built(worker: Worker) -> None:
+    """The entries were indexed before there was the parameter."""
+    entries = [definition(), patient("a", "blue")]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+            for one in entries
+        ],
+    }
+    status, answer, _ = await worker.call("POST", "", bundle)
+    assert status == 200, answer
+    assert not await worker.known("Patient?eye=blue")
+    await worker.build()
+    assert await worker.find("Patient?eye=blue") == ["a"]
+
+
 async def test_it_is_unknown_until_it_is_built_and_right_from_then_on(worker: Worker, other: Worker) -> None:
     for n in range(120):
         await worker.put(patient(f"p{n}", "blue" if n % 3 == 0 else "brown"))

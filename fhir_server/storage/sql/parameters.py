@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,8 +33,18 @@ def _stored(row: Sequence[Any]) -> StoredParameter:
     return StoredParameter(number, msgspec.json.decode(bytes(definition), type=ParameterDefinition), source, state)
 
 
-async def define(connection: Connection, source: str, wanted: Iterable[ParameterDefinition], now: int) -> bool:
-    """Make `wanted` the parameters of the SearchParameter `source`; whether that changes the set.
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """What a SearchParameter changed."""
+
+    changed: bool
+    """Whether the set is another one now."""
+    build: Plan | None = None
+    """What has to be built before the new ones are searched."""
+
+
+async def define(connection: Connection, source: str, wanted: Iterable[ParameterDefinition], now: int) -> Defined:
+    """Make `wanted` the parameters of the SearchParameter `source`.
 
     A definition that is new gets a number of its own and is built beside the one it replaces, which is searched until
     then. Raises Conflict when another SearchParameter defines the same code for the same type.
@@ -62,11 +73,9 @@ async def define(connection: Connection, source: str, wanted: Iterable[Parameter
         # What is searched stays so until the new one is complete.
         retired.difference_update(one.number for one in before if one.state == "complete")
     numbers = await _add(connection, source, added)
-    if numbers:
-        types = [TYPE_NUMBERS[kind] for one in added for kind in (one.resource_type, f"#{one.resource_type}")]
-        await jobs.add(connection, "build", Plan(types=tuple(types), numbers=numbers), now)
     await retire(connection, sorted(retired), now)
-    return changed or bool(numbers or retired)
+    types = tuple(TYPE_NUMBERS[kind] for one in added for kind in (one.resource_type, f"#{one.resource_type}"))
+    return Defined(changed or bool(numbers or retired), Plan(types=types, numbers=numbers) if numbers else None)
 
 
 def _key(definition: ParameterDefinition) -> tuple[str, str]:
@@ -99,6 +108,18 @@ async def _add(connection: Connection, source: str, added: Sequence[ParameterDef
         encoded = msgspec.json.encode(one)
         await connection.run(sql, (number, TYPE_NUMBERS[one.resource_type], one.code, source, encoded))
     return tuple(range(first, first + len(added)))
+
+
+async def build(connection: Connection, plan: Plan, now: int) -> None:
+    """Search by the new parameters at once when there is nothing they could find, else have a job build them.
+
+    To be called when the work has written all it writes: its own resources may lack the rows.
+    """
+    counts = await connection.fetch("SELECT s.type, s.count FROM type_stat s", ())
+    if any(count and number in plan.types for number, count in counts):
+        await jobs.add(connection, "build", plan, now)
+    else:
+        await complete(connection, plan.numbers, now)
 
 
 async def retire(connection: Connection, numbers: Sequence[int], now: int) -> None:

@@ -16,7 +16,7 @@ from fhir_server.model.instant import format_instant
 from fhir_server.storage import query as q
 from fhir_server.storage.base import Blob, Draft, HistoryPage, Included, PurgeCounts, SearchPage, StoredVersion
 from fhir_server.storage.codes import METHODS, TYPE_NAMES, TYPE_NUMBERS
-from fhir_server.storage.parameters import ParameterDefinition, Reindexed, StaleIndex
+from fhir_server.storage.parameters import ParameterDefinition, Plan, Reindexed, StaleIndex
 from fhir_server.storage.rows import Contained, IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import include, parameters, purge, reads
@@ -47,6 +47,7 @@ class SqlTransaction:
         self._first_seq = seq
         self._first_epoch = epoch
         self._own_tokens: list[int] = []
+        self._builds: list[Plan] = []
         self._savepoint = False
         self._scope = ALL
 
@@ -57,11 +58,14 @@ class SqlTransaction:
         self._mark = self._pending.mark()
         self._own_states = {}
         self._own_tokens = []
+        self._builds = []
         self._first_seq = self.seq
         self._first_epoch = self.epoch
         self._savepoint = False
 
     async def keep_work(self) -> None:
+        for plan in self._builds:
+            await parameters.build(await self.exclusive(), plan, self.last_updated)
         self._states.update(self._own_states)
         if self._savepoint:
             await self.connection.run("RELEASE SAVEPOINT work")
@@ -273,8 +277,11 @@ class SqlTransaction:
         await self.connection.run(sql, (self.epoch,))
 
     async def _define(self, source: str, wanted: Sequence[ParameterDefinition]) -> None:
-        if await parameters.define(await self.exclusive(), source, wanted, self.last_updated):
+        defined = await parameters.define(await self.exclusive(), source, wanted, self.last_updated)
+        if defined.changed:
             await self.next_epoch()
+        if defined.build:
+            self._builds.append(defined.build)
 
     async def exchange(self, versions: Sequence[Reindexed], only: Sequence[int] | None) -> None:
         """Give the versions new rows; with `only` just those of these row parameters (and all features)."""
