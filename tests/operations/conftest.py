@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import OperationLevel, Request, Response, Server
 from fhir_server.operations.served import served_operations
 from fhir_server.storage.base import StoredVersion, Transaction
@@ -79,7 +79,7 @@ def put(server: Server) -> Put:
     """`await put(resource, ...)` stores them in one transaction, under their own ids."""
 
     async def store(*resources: Json) -> list[StoredVersion]:
-        drafts = [prepare(copy.deepcopy(resource), resource["id"], time_zone="Europe/London") for resource in resources]
+        drafts = [prepare_for(server, copy.deepcopy(resource), resource["id"]) for resource in resources]
 
         async def work(transaction: Transaction) -> list[StoredVersion]:
             return [await transaction.put(draft) for draft in drafts]

@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.content import load_content, shipped_resources
 from fhir_server.errors import FhirError
-from fhir_server.interactions.draft import prepare
+from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.json import encode, parse
 from fhir_server.operations.apply import apply
@@ -31,7 +31,7 @@ async def loaded(server: Server) -> Server:
 
 
 async def store(server: Server, *resources: dict[str, Any]) -> None:
-    drafts = [prepare(dict(resource), resource["id"], time_zone="Europe/London") for resource in resources]
+    drafts = [prepare_for(server, dict(resource), resource["id"]) for resource in resources]
 
     async def work(transaction: Transaction) -> None:
         for draft in drafts:
