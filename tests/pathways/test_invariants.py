@@ -1,0 +1,51 @@
+"""The rules of the workflow: a sound one breaks none, and every way to break one is told."""
+
+from datetime import date
+
+import pytest
+
+from fhir_server.pathways.invariants import violations
+from fhir_server.pathways.invariants.record import Moment, Record
+from tests.pathways.violations import BROKEN, SOUND
+from tests.pathways.workflow import BASE, OKS, TODAY, sound
+
+NOW = Moment(date.fromisoformat(TODAY), date.fromisoformat(TODAY))
+
+
+def found(workflow, moment=NOW):
+    """(rule, resource) of each violation."""
+    current = {reference: versions[-1] for reference, versions in workflow.items()}
+    record = Record(
+        BASE,
+        current.pop("Patient/p"),
+        list(current.values()),
+        workflow,
+        lambda canonical: canonical.startswith(OKS.partition("|")[0]),
+    )
+    return [(violation.rule, violation.resource) for violation in violations(record, moment)]
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_workflow_breaks_no_rule(name):
+    workflow = sound()
+    SOUND[name](workflow)
+    assert found(workflow) == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_workflow_is_told(name):
+    told, break_it = BROKEN[name]
+    workflow = sound()
+    break_it(workflow)
+    assert sorted(found(workflow)) == sorted(told)
+
+
+def test_windows_have_until_the_jobs_have_run():
+    """The day after its last, a step of the patient's waits for the job to close it; then it should be closed."""
+    for today, settled, told in (
+        ("2026-03-03", "2026-03-02", []),
+        ("2026-03-03", "2026-03-03", [("available-late", "Task/seen"), ("planned-late", "Task/planned")]),
+        ("2026-03-04", "2026-03-03", [("available-late", "Task/seen"), ("planned-late", "Task/planned")]),
+    ):
+        moment = Moment(date.fromisoformat(today), date.fromisoformat(settled))
+        assert sorted(found(sound(), moment)) == told, (today, settled)
