@@ -1,4 +1,4 @@
-"""Each way to break the sound workflow by hand, and the rule that must tell: (rule, resource it is told of), what to do.
+"""Each way to break the sound workflow by hand: the rules that must tell, of which resource, and what to do.
 
 What is done changes the newest version of a resource, or adds one. The rules are those of the step machine (planned =
 draft, available = requested, done = completed, missed = failed, stood down = cancelled) and of R4's CarePlan and Task.
