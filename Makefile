@@ -23,11 +23,12 @@ serve: $(RUN) ## Start the server with content and demo patients (PORT=8080 DATA
 test: $(DEV) ## Run all tests on SQLite and PostgreSQL
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not torture" --require-postgresql
 
-lint: $(DEV) ## Check style, types and the direction of imports
+lint: $(DEV) ## Check style, types, the direction of imports and the shipped content
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m fhir_server.cli.main content check
 
 format: $(DEV) ## Rewrite the sources in the common style
 	$(BIN)/ruff check --fix .

@@ -256,6 +256,24 @@ def compartments(package: Path) -> Json:
     }
 
 
+PUBLISHERS = (CORE, "http://terminology.hl7.org/")
+NAMED = ("StructureDefinition", "ValueSet", "OperationDefinition", "ConceptMap")
+
+
+def published(package: Path, codes: Codes) -> Json:
+    """The canonical URLs of what R4 defines, by kind; of the code systems that are complete with their codes."""
+    found: Json = {
+        kind: sorted({one["url"] for one in load(package, kind) if one.get("url", "").startswith(PUBLISHERS)})
+        for kind in NAMED
+    }
+    found["CodeSystem"] = {
+        url: concepts(system.get("concept", [])) if system.get("content") == "complete" else None
+        for url, system in sorted(codes.systems.items())
+        if url.startswith(PUBLISHERS)
+    }
+    return found
+
+
 def write(name: str, content: Any) -> Json:
     data = json.dumps(content, separators=(",", ":"), ensure_ascii=False, sort_keys=False).encode() + b"\n"
     (TARGET / name).write_bytes(data)
@@ -271,6 +289,7 @@ def main(package: Path) -> None:
         "codes.json": write("codes.json", dict(sorted(codes.used.items()))),
         "search_parameters.json": write("search_parameters.json", search_parameters(package, types)),
         "compartments.json": write("compartments.json", compartments(package)),
+        "published.json": write("published.json", published(package, codes)),
     }
     source = {key: about[key] for key in ("name", "version", "license")}
     manifest = {"source": source, "script": "tools/compile_spec.py", "files": files}

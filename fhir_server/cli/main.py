@@ -15,6 +15,7 @@ COMMANDS = {
     "migrate": "Bring the database to this version's schema.",
     "reindex": "Make search index rows that are lacking or old, and show how far that is.",
     "check": "Compare indexes, counters and compartments with the stored resources.",
+    "content": "Check the shipped content, or files of yours against it.",
     "instruments": "List and check the instruments; import the wording of one under a licence.",
     "score": "Score the questionnaire responses in files.",
     "fhirpath": "Evaluate a FHIRPath expression on the resources in a file.",

@@ -80,6 +80,17 @@ class SearchParameter(msgspec.Struct, frozen=True):
     components: tuple[SearchComponent, ...] = ()
 
 
+class Published(msgspec.Struct, frozen=True, rename="pascal"):
+    """The canonical URLs of what R4 itself defines."""
+
+    structure_definition: frozenset[str]
+    value_set: frozenset[str]
+    operation_definition: frozenset[str]
+    concept_map: frozenset[str]
+    code_system: dict[str, frozenset[str] | None]
+    """With its codes; None when R4 does not list them all."""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """Where the facts come from."""
 
@@ -137,6 +148,11 @@ def compartment(name: str) -> dict[str, tuple[str, ...]]:
         (_FOLDER / "compartments.json").read_bytes(), type=dict[str, dict[str, tuple[str, ...]]]
     )
     return content[name]
+
+
+def published() -> Published:
+    """Read each time: what checks content asks once, a server never."""
+    return msgspec.json.decode((_FOLDER / "published.json").read_bytes(), type=Published)
 
 
 def manifest() -> Manifest:
