@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fhir_server.model.instant import moment_of
 
 
 class Settings(BaseSettings):
@@ -42,6 +45,10 @@ class Settings(BaseSettings):
     )
     time_zone: str = Field(
         "Europe/London", description="Zone of dates and times that carry none (R4 search.html#date)."
+    )
+    clock: str = Field(
+        "",
+        description="Development: a file with the instant that plans, steps and jobs take as now; empty: the system's.",
     )
     default_count: int = Field(20, ge=1, description="Page size when a search gives no _count.")
     max_count: int = Field(1000, ge=1, description="Largest _count; larger ones are lowered to it.")
@@ -105,6 +112,16 @@ class Settings(BaseSettings):
     def _url_is_absolute(cls, value: str) -> str:
         if value and not _is_web_address(value):
             raise ValueError("must be an absolute http or https URL")
+        return value
+
+    @field_validator("clock")
+    @classmethod
+    def _clock_is_readable(cls, value: str) -> str:
+        if value:
+            try:
+                moment_of(Path(value).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                raise ValueError("must be a file that holds an instant such as 2026-03-29T09:00:00+01:00") from None
         return value
 
     @field_validator("trusted_proxies")

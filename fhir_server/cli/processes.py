@@ -18,6 +18,7 @@ from fhir_server.interactions.router import dispatch
 from fhir_server.observability import logs, metrics
 from fhir_server.operations.score_on_write import scoring_on_write
 from fhir_server.operations.served import served_operations
+from fhir_server.reactions.served import served_reactions
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 from fhir_server.storage.sql.store import SqlStore
@@ -69,7 +70,8 @@ def _worker(
         store = await open_store(settings, writing=first or forward_socket is None)
         if isinstance(store, SqlStore):
             store.writer.group_sizes = metrics.write_group_committed
-        return scoring_on_write(Server(store, settings, served_operations(settings.canonical_base)))
+        operations = served_operations(settings.canonical_base)
+        return scoring_on_write(Server(store, settings, operations, reactions=served_reactions()))
 
     def build(overloaded: Callable[[], bool]) -> Application:
         return create_app(

@@ -8,6 +8,7 @@ from fhir_server.errors import FhirError, Issue
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import foresee, sole_match
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -46,7 +47,8 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
                 return found, 200, []
         await check_references(server, transaction, resource)
         warnings = await check_answers(server, transaction, resource)
-        return await transaction.put(draft), 201, warnings
+        version = await transaction.put(draft)
+        return version, 201, [*warnings, *await react(server, transaction, version)]
 
     return written(request, *await server.store.write(request.scope, work))
 

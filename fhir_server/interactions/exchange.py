@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from fhir_server.clock import Clock, clock_of
 from fhir_server.interactions.known_forms import KnownForms
 from fhir_server.search.registry import R4, Registry
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.terminology.service import Terminology
 
 if TYPE_CHECKING:
+    from fhir_server.errors import Issue
     from fhir_server.settings import Settings
-    from fhir_server.storage.base import Store, StoredVersion
+    from fhir_server.storage.base import Store, StoredVersion, Transaction
 
 FHIR_JSON = "application/fhir+json"
 GENERIC_JSON = ("application/json", "text/json")
@@ -52,6 +54,22 @@ class Operations(Protocol):
         ...
 
 
+class Reactions(Protocol):
+    """What a client's write sets off in its own transaction (`reactions.registry` implements it)."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Resource types whose writes set something off."""
+        ...
+
+    async def after_write(self, server: Server, transaction: Transaction, version: StoredVersion) -> list[Issue]:
+        """React to `version`, which is in `transaction` and no deletion: warnings for the client.
+
+        Raises FhirError to refuse the write as a whole. What a reaction writes sets nothing off.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class Server:
     """What every interaction and operation works with."""
@@ -64,6 +82,11 @@ class Server:
     """The search parameters there are now; what begins keeps the snapshot it began with."""
     terminology: Terminology = field(default_factory=Terminology)
     forms: KnownForms = field(default_factory=KnownForms)
+    reactions: Reactions | None = None
+    clock: Clock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = clock_of(self.settings)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from fhir_server.errors import FhirError, Issue, ResourceNotFound, TooLarge, Unp
 from fhir_server.interactions import fhirpath_patch, json_patch
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.condition import foresee, sole_match
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import JSON_TYPES, Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -61,7 +62,8 @@ async def _patch_checked(
     server: Server, request: Request, transaction: Transaction, target: tuple[str, str], operations: Any
 ) -> tuple[StoredVersion, int, list[Issue]]:
     patched, version = await patch_one(server, request, transaction, target, operations)
-    return version, 200, await check_answers(server, transaction, patched)
+    warnings = await check_answers(server, transaction, patched)
+    return version, 200, [*warnings, *await react(server, transaction, version)]
 
 
 def operations_of(server: Server, request: Request) -> Any:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from fhir_server.errors import FhirError, MethodNotAllowed, ResourceNotFound
+from fhir_server.errors import FhirError, Issue, MethodNotAllowed, ResourceNotFound
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.bundle import bundle
 from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, read_entry, sent_entries
 from fhir_server.interactions.condition import foresee, sole_match
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.delete import deleted, remove
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -93,6 +94,7 @@ class _Execution:
         self._steps = [replace(step) for step in steps]
         self._written = frozenset(step.target for step in steps if step.resource is not None)
         self._answers: dict[int, Response] = {}
+        self._warnings: dict[int, list[Issue]] = {}
 
     async def run(self) -> dict[int, Response]:
         """The answers by entry index."""
@@ -106,6 +108,7 @@ class _Execution:
                 await self._guarded(step, self._write)
         await self._write_referring([step for step in self._of("POST", "PUT") if step.lookups])
         await self._check_answers()
+        await self._react()
         return self._answers
 
     async def _write_referring(self, steps: list[Step]) -> None:
@@ -151,7 +154,23 @@ class _Execution:
                     warnings = await forms.check(step.resource)
                 except FhirError as error:
                     raise error.at(step.entry.expression) from error
+                self._warnings[step.entry.index] = warnings
                 self._answers[step.entry.index] = written(step.entry.request, answer.version, answer.status, warnings)
+
+    async def _react(self) -> None:
+        """Once all is written and checked, in the order of the entries."""
+        for step in self._steps:
+            answer = self._answers[step.entry.index]
+            if answer.version is None or step.method == "DELETE":
+                continue
+            try:
+                issues = await react(self._server, self._store, answer.version)
+            except FhirError as error:
+                raise error.at(step.entry.expression) from error
+            if issues:
+                known = self._warnings.get(step.entry.index, [])
+                request = step.entry.request
+                self._answers[step.entry.index] = written(request, answer.version, answer.status, [*known, *issues])
 
     def _of(self, *methods: str) -> list[Step]:
         return [step for step in self._steps if step.method in methods and step.entry.index not in self._answers]

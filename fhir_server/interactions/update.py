@@ -8,6 +8,7 @@ from fhir_server.errors import Conflict, FhirError, Issue, MethodNotAllowed, Ver
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import check_body_id, resource_of
 from fhir_server.interactions.condition import foresee, sole_match
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -34,7 +35,7 @@ async def update(server: Server, request: Request, resource_type: str, logical_i
         await check_references(server, transaction, resource)
         warnings = await check_answers(server, transaction, resource)
         status, version = await put(server, request, transaction, draft)
-        return version, status, warnings
+        return version, status, [*warnings, *await react(server, transaction, version)]
 
     return written(request, *await server.store.write(request.scope, work))
 
@@ -95,7 +96,7 @@ async def conditional_update(server: Server, request: Request, resource_type: st
             await refuse_taken_id(transaction, resource_type, target)
         draft = prepare_for(server, dict(resource), target)
         status, version = await put(server, request, transaction, draft, own_id="id" not in resource)
-        return version, status, warnings
+        return version, status, [*warnings, *await react(server, transaction, version)]
 
     return written(request, *await server.store.write(request.scope, work))
 

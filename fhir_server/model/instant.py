@@ -58,3 +58,11 @@ def parse_http_date(text: str) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that an ISO 8601 text names. Raises ValueError for another text, or one without offset from UTC."""
+    moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo is None:
+        raise ValueError("it has no offset from UTC")
+    return moment

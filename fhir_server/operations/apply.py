@@ -5,7 +5,7 @@ R4 plandefinition-operation-apply.html; how this differs from it: docs/spec-clar
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from fhir_server.errors import BusinessRule
@@ -14,7 +14,6 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
-from fhir_server.model.dates import zone
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of, current
 from fhir_server.pathways.apply import RECEIVED, Context, apply_pathway
@@ -62,7 +61,7 @@ async def apply(call: OperationRequest) -> Response:
 
 def _context(call: OperationRequest, subject: str, patient: dict[str, Any], pathway: Pathway) -> Context:
     settings = call.server.settings
-    now = datetime.now(zone(settings.time_zone))
+    now = call.server.clock.now()
     anchors = {event: _day(call, event) for event in ANCHORS if call.one(event) is not None}
     if RECEIVED in pathway.events:
         anchors = {RECEIVED: now.date(), **anchors}

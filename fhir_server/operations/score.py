@@ -13,6 +13,7 @@ from fhir_server.errors import BusinessRule, InvalidResource, Issue, MethodNotAl
 from fhir_server.instruments.observation import derived_uuid, observations
 from fhir_server.instruments.subject import stored_patient_id
 from fhir_server.interactions.answer import present
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.integrity import check_references
@@ -126,7 +127,8 @@ async def _store_both(call: OperationRequest) -> Kept:
     async def work(transaction: Transaction) -> Kept:
         await check_references(server, transaction, response)
         unchecked = await check_answers(server, transaction, response)
-        await put(server, call.request, transaction, draft, own_id=not own_id)
+        _, version = await put(server, call.request, transaction, draft, own_id=not own_id)
+        unchecked += await react(server, transaction, version)
         kept = await _store(call, logical_id, transaction)
         _refuse(kept.refused, kept.warnings)
         kept.warnings += unchecked

@@ -1,0 +1,63 @@
+"""The reactions of a server, found by the resource type that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.errors import Issue
+from fhir_server.interactions.exchange import Server
+from fhir_server.operations.stored import content_of
+from fhir_server.storage.base import StoredVersion, Transaction
+
+
+@dataclass(slots=True)
+class Write:
+    """One version that a client wrote, within its transaction."""
+
+    server: Server
+    transaction: Transaction
+    version: StoredVersion
+    resource: dict[str, Any] = field(init=False)
+    """The version's content."""
+
+    def __post_init__(self) -> None:
+        self.resource = content_of(self.version)
+
+    async def before(self) -> dict[str, Any] | None:
+        """The content before this write; None when the resource is new or was deleted."""
+        number = self.version.version_id - 1
+        if number == 0:
+            return None
+        version = self.version
+        earlier = await self.transaction.vread(version.resource_type, version.logical_id, number)
+        return content_of(earlier) if earlier is not None and earlier.body is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What `handler` does after a write of one of `types`: warnings, or FhirError to refuse the write."""
+
+    types: frozenset[str]
+    handler: Callable[[Write], Awaitable[list[Issue]]]
+
+
+class ReactionRegistry:
+    """Implements `interactions.exchange.Reactions`."""
+
+    def __init__(self, reactions: Iterable[Reaction]) -> None:
+        self._by_type: dict[str, list[Reaction]] = {}
+        for reaction in reactions:
+            for name in reaction.types:
+                self._by_type.setdefault(name, []).append(reaction)
+        self._types = frozenset(self._by_type)
+
+    @property
+    def types(self) -> frozenset[str]:
+        return self._types
+
+    async def after_write(self, server: Server, transaction: Transaction, version: StoredVersion) -> list[Issue]:
+        """One reaction after the other, in the order they are served in."""
+        write = Write(server, transaction, version)
+        return [issue for reaction in self._by_type[version.resource_type] for issue in await reaction.handler(write)]
