@@ -16,9 +16,11 @@ from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.observation import derived_id, observations
 from fhir_server.instruments.scoring import score_response
-from fhir_server.pathways.apply import SDC, AppliedPlan, Context, apply_pathway
+from fhir_server.pathways.apply import AppliedPlan, apply_pathway
+from fhir_server.pathways.apply_steps import SDC, Context
 from fhir_server.pathways.definition import Pathway, read_pathway
 from fhir_server.pathways.nhs_number import SYSTEM as NHS_NUMBER
+from fhir_server.pathways.replan import action_of
 
 Json = dict[str, Any]
 
@@ -157,7 +159,7 @@ class _Maker:
         yield from self._referral(key, person)
         applied = self._applied(key, person)
         yield applied.care_plan
-        tasks = dict(zip((action["id"] for action in self._plan["action"]), applied.steps, strict=True))
+        tasks = {action_of(step, self._base): step for step in applied.steps}
         for answer in person.answers:
             response = self._response(key, person, answer, applied)
             yield response

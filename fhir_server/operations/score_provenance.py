@@ -17,7 +17,8 @@ from fhir_server.model.instant import format_instant
 Json = dict[str, Any]
 
 _OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
-_PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+UPDATE = {"coding": [{"system": _OPERATION, "code": "UPDATE", "display": "revise"}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +37,30 @@ def algorithm_of(observation: Json) -> str:
 def provenance(rescored: Sequence[Rescored], response: Json, recorded: int) -> Json:
     """Targets: the new versions; entities: the response they are of and the versions they replace."""
     changes = sorted({f"by {algorithm_of(one.after)}, before by {algorithm_of(one.before)}" for one in rescored})
-    source = {"role": "source", "what": {"reference": _versioned(response)}}
-    revised = [{"role": "revision", "what": {"reference": _versioned(one.before)}} for one in rescored]
+    source = {"role": "source", "what": {"reference": versioned(response)}}
+    revised = [{"role": "revision", "what": {"reference": versioned(one.before)}} for one in rescored]
     return {
         "resourceType": "Provenance",
         "id": new_id(),
-        "target": [{"reference": _versioned(one.after)} for one in rescored],
+        "target": [{"reference": versioned(one.after)} for one in rescored],
         "recorded": format_instant(recorded).decode(),
         "reason": [{"text": f"Scored again {'; '.join(changes)}."}],
-        "activity": {"coding": [{"system": _OPERATION, "code": "UPDATE", "display": "revise"}]},
+        "activity": UPDATE,
         "agent": [
             {
-                "type": {"coding": [{"system": _PARTICIPANT, "code": "assembler", "display": "Assembler"}]},
-                "who": {"type": "Device", "display": _software()},
+                "type": {"coding": [{"system": PARTICIPANT, "code": "assembler", "display": "Assembler"}]},
+                "who": {"type": "Device", "display": software()},
             }
         ],
         "entity": [source, *revised],
     }
 
 
-def _versioned(resource: Json) -> str:
+def versioned(resource: Json) -> str:
+    """The version of a stored resource that it is."""
     return f"{resource['resourceType']}/{resource['id']}/_history/{resource['meta']['versionId']}"
 
 
 @cache
-def _software() -> str:
+def software() -> str:
     return f"fhir-server-msk {version('fhir-server-msk')}"

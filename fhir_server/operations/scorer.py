@@ -13,7 +13,8 @@ from fhir_server.instruments.subject import stored_patient_id, subject_at
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.dates import zone
 from fhir_server.operations.stored import content_of
-from fhir_server.storage.base import Store, StoredVersion
+from fhir_server.storage.base import SearchPage, Store, StoredVersion
+from fhir_server.storage.query import Query
 from fhir_server.storage.scope import Scope
 
 Json = dict[str, Any]
@@ -34,6 +35,9 @@ class StoreReading:
 
     async def current(self, resource_type: str, logical_id: str) -> StoredVersion | None:
         return await self._store.read(self._scope, resource_type, logical_id)
+
+    async def search(self, query: Query) -> SearchPage:
+        return await self._store.search(self._scope, query)
 
 
 async def stored_patient(reading: Reading, response: Json) -> Json | None:

@@ -1,60 +1,44 @@
-"""A PlanDefinition as a list of dated steps.
+"""A PlanDefinition as a list of steps: its groups flattened, its repeats expanded.
 
-R4 plandefinition.html. The timing of a step is in two extensions of ours on the action: the anchor it is counted
-from (msk-step-anchor) and how far around its nominal date it may be done (msk-window).
+R4 plandefinition.html. What each element means here: docs/spec-clarifications/apply.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.pathways.order import AnchorOrder, read_order
 from fhir_server.pathways.supported import action_issues, plan_issues
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The days on which a step may be done, both included."""
-
-    start: date
-    end: date
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """`offset` days from an anchor event, give or take."""
-
-    event: str
-    offset: int
-    before: int
-    after: int
-
-    def window(self, anchor: date) -> Window | None:
-        """None when it leaves the calendar: the years 1 to 9999."""
-        try:
-            nominal = anchor + timedelta(self.offset)
-            return Window(nominal - timedelta(self.before), nominal + timedelta(self.after))
-        except OverflowError:
-            return None
+from fhir_server.pathways.timing import Anchor, Around, Delay, Follow, read_anchor, read_around
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action of the pathway."""
+    """One action that has an ActivityDefinition, or one time of it that repeats."""
 
+    key: str
+    """The action's id, with `#n` for the n-th of a repeat: what the step's resource is known by (msk-step-action)."""
     title: str
     activity: str
     """Canonical (url|version) of its ActivityDefinition."""
-    timing: Timing | None
-    """None: a step that is not dated."""
+    anchor: Anchor | None
+    follows: tuple[Follow, ...]
+    delay: Delay
+    around: Around
+    within: tuple[str, ...]
+    """Ids of the actions it stands in, its own last."""
     extensions: list[dict[str, Any]]
     """What the step's resource keeps of the action: anchor, window, time-point."""
     priority: str | None
     expression: str
     """FHIRPath to the action."""
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it waits for something before it is due."""
+        return self.anchor is not None or bool(self.follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +51,23 @@ class Pathway:
     @property
     def events(self) -> list[str]:
         """The anchors its steps are counted from, in order."""
-        return list(dict.fromkeys(step.timing.event for step in self.steps if step.timing))
+        return list(dict.fromkeys(step.anchor.event for step in self.steps if step.anchor))
+
+    def members(self, action: str) -> list[Step]:
+        """The steps of the action with this id: itself, its repeats, or all in the group."""
+        return [step for step in self.steps if action in step.within]
+
+    @property
+    def url(self) -> str:
+        return self.canonical.partition("|")[0]
 
 
 def read_pathway(plan: dict[str, Any], canonical_base: str) -> Pathway:
     """The steps of a stored PlanDefinition.
 
-    Raises BusinessRule (422) for a plan that is not active, for every element that is not carried out, and for
+    Raises BusinessRule (422) for a plan without url and version, for every element that is not carried out, and for
     actions without an ActivityDefinition.
     """
-    if plan.get("status") != "active":
-        raise BusinessRule(
-            f"The plan is {plan.get('status')}: only an active one can be applied.", expression="PlanDefinition.status"
-        )
     if "url" not in plan or "version" not in plan:
         raise BusinessRule(
             "The plan needs a url and a version, so that the CarePlan can say what it was made from.",
@@ -93,6 +81,14 @@ def read_pathway(plan: dict[str, Any], canonical_base: str) -> Pathway:
     return Pathway(
         f"{plan['url']}|{plan['version']}", plan.get("title", plan["url"]), steps, read_order(plan, canonical_base)
     )
+
+
+def check_active(plan: dict[str, Any]) -> None:
+    """Raises BusinessRule (422): no new CarePlan is made of a definition that is not active."""
+    if plan.get("status") != "active":
+        raise BusinessRule(
+            f"The plan is {plan.get('status')}: only an active one can be applied.", expression="PlanDefinition.status"
+        )
 
 
 def _refuse_unsupported(plan: dict[str, Any], actions: dict[str, dict[str, Any]]) -> None:
@@ -118,36 +114,24 @@ def _step(action: dict[str, Any], expression: str, canonical_base: str) -> Step:
         for name in ("msk-step-anchor", "msk-window", "msk-timepoint")
         if f"{base}/{name}" in extensions
     ]
-    timing = _timing(extensions.get(f"{base}/msk-step-anchor"), extensions.get(f"{base}/msk-window"), expression)
-    return Step(action.get("title", activity), activity, timing, kept, action.get("priority"), expression)
-
-
-def _timing(anchor: dict[str, Any] | None, window: dict[str, Any] | None, expression: str) -> Timing | None:
-    if anchor is None and window is None:
-        return None
-    parts = _parts(anchor) if anchor else {}
-    around = _parts(window) if window else {}
-    try:
-        return Timing(
-            event=parts["event"]["valueCode"],
-            offset=_days(parts["offset"]),
-            before=_days(around["before"]) if around else 0,
-            after=_days(around["after"]) if around else 0,
-        )
-    except (KeyError, ValueError) as error:
+    anchor = read_anchor(extensions.get(f"{base}/msk-step-anchor"), expression)
+    around = read_around(extensions.get(f"{base}/msk-window"), expression)
+    if anchor is None and f"{base}/msk-window" in extensions:
         raise BusinessRule(
-            "The timing of the step cannot be read: msk-step-anchor needs event and offset, msk-window before and "
-            "after, in whole days (UCUM d).",
+            "A window needs a day to lie around: give the action an msk-step-anchor.",
             expression=f"{expression}.extension",
-        ) from error
-
-
-def _parts(extension: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {part["url"]: part for part in extension.get("extension", [])}
-
-
-def _days(part: dict[str, Any]) -> int:
-    duration = part["valueDuration"]
-    if duration["code"] != "d" or duration["value"] != int(duration["value"]):
-        raise ValueError("not a whole number of days")
-    return int(duration["value"])
+        )
+    key = action.get("id") or expression.removeprefix("PlanDefinition.")
+    return Step(
+        key=key,
+        title=action.get("title", activity),
+        activity=activity,
+        anchor=anchor,
+        follows=(),
+        delay=Delay(),
+        around=around,
+        within=(key,),
+        extensions=kept,
+        priority=action.get("priority"),
+        expression=expression,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,7 +19,7 @@ class AnchorOrder:
     excludes: list[tuple[str, str]]
     """Pairs of events of which one at most can happen."""
 
-    def contradiction(self, days: dict[str, date]) -> tuple[str, str, str] | None:
+    def contradiction(self, days: Mapping[str, date]) -> tuple[str, str, str] | None:
         """Two events whose days cannot both be, and why; None when all can."""
         for event, other in self.excludes:
             if event in days and other in days:
@@ -29,6 +29,10 @@ class AnchorOrder:
                 if earlier in days and day < days[earlier]:
                     return event, earlier, f"{event} ({day}) lies before {earlier} ({days[earlier]})."
         return None
+
+    def excluded(self, event: str, days: Mapping[str, date]) -> bool:
+        """Whether it cannot happen, because what excludes it has."""
+        return any((event == one and other in days) or (event == other and one in days) for one, other in self.excludes)
 
     def before(self, event: str) -> Iterator[str]:
         """Every event that `event` cannot come before, the nearest first."""

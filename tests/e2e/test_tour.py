@@ -39,7 +39,11 @@ def plan(client, referral):
     answer = client.post(
         f"PlanDefinition/{pathway['id']}/$apply",
         json=parameters(
-            {"name": "subject", "valueString": referral["Patient"]}, {"name": "received", "valueDate": "2026-02-02"}
+            {"name": "subject", "valueString": referral["Patient"]},
+            {
+                "name": "anchor",
+                "part": [{"name": "event", "valueCode": "received"}, {"name": "date", "valueDate": "2026-02-02"}],
+            },
         ),
     )
     assert answer.status_code in (200, 201), answer.text[:2000]

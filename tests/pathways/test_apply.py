@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir_server.errors import FhirError
-from fhir_server.pathways.apply import AppliedPlan, Context, apply_pathway
-from fhir_server.pathways.definition import read_pathway
+from fhir_server.pathways.apply import AppliedPlan, apply_pathway
+from fhir_server.pathways.apply_steps import Context
+from fhir_server.pathways.definition import check_active, read_pathway
 from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"
@@ -44,6 +45,10 @@ def apply(anchors: dict[str, date] | None = None, now: datetime = NOW, **context
 
 def step(plan: AppliedPlan, action_id: str) -> dict[str, Any]:
     return plan.steps[[action["id"] for action in PLAN["action"]].index(action_id)]
+
+
+def anchor(event: str) -> str:
+    return f"Parameters.parameter.where(name='anchor' and part.value='{event}')"
 
 
 def changed(*path: Any, value: Any) -> dict[str, Any]:
@@ -169,8 +174,6 @@ def test_who_asks() -> None:
 @pytest.mark.parametrize(
     ("plan", "expression"),
     [
-        (changed("status", value="retired"), "PlanDefinition.status"),
-        (changed("status", value="draft"), "PlanDefinition.status"),
         (changed("action", value=[]), "PlanDefinition.action"),
         (changed("action", 3, "condition", value=[{"kind": "applicability"}]), "PlanDefinition.action[3].condition"),
         (changed("action", 2, "action", value=[{}]), "PlanDefinition.action[2].action"),
@@ -186,6 +189,13 @@ def test_a_plan_that_cannot_be_applied(plan: dict[str, Any], expression: str) ->
     with pytest.raises(FhirError) as refusal:
         read_pathway(plan, BASE)
     assert (refusal.value.status, refusal.value.issues[0].expression) == (422, expression)
+
+
+@pytest.mark.parametrize("status", ["retired", "draft"])
+def test_a_plan_that_is_not_active(status: str) -> None:
+    with pytest.raises(FhirError) as refusal:
+        check_active(changed("status", value=status))
+    assert (refusal.value.status, refusal.value.issues[0].expression) == (422, "PlanDefinition.status")
 
 
 def test_every_missing_activity_is_named() -> None:
@@ -222,7 +232,7 @@ def test_an_activity_of_a_kind_that_is_no_step() -> None:
 def test_an_anchor_that_cannot_be(anchors: dict[str, date], event: str) -> None:
     with pytest.raises(FhirError) as refusal:
         apply(anchors)
-    assert refusal.value.issues[0].expression == f"Parameters.parameter.where(name='{event}').value"
+    assert refusal.value.issues[0].expression == anchor(event)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +252,7 @@ def test_a_day_that_cannot_be_the_patients(day: date, born: str | None) -> None:
     with pytest.raises(FhirError) as refusal:
         apply({"received": day}, born=born)
     (issue,) = refusal.value.issues
-    assert (refusal.value.status, issue.expression) == (422, "Parameters.parameter.where(name='received').value")
+    assert (refusal.value.status, issue.expression) == (422, anchor("received"))
     assert str(day) in issue.diagnostics
 
 
@@ -259,7 +269,7 @@ def test_the_last_day_whose_windows_are_in_the_calendar() -> None:
     assert step(apply({"operation": last}), "discharge")["restriction"]["period"]["end"] == "9999-12-31"
     with pytest.raises(FhirError) as refusal:
         apply({"operation": date(9998, 10, 3)})
-    assert refusal.value.issues[0].expression == "Parameters.parameter.where(name='operation').value"
+    assert refusal.value.issues[0].expression == anchor("operation")
 
 
 @pytest.mark.parametrize("status", ["draft", "retired", "unknown"])
@@ -304,9 +314,7 @@ def test_anchors_that_contradict_each_other(first: str, second: str) -> None:
     with pytest.raises(FhirError) as refusal:
         apply({"received": date(2026, 1, 1), first: date(2026, 3, 1), second: date(2026, 3, 2)})
     assert refusal.value.status == 422
-    assert {issue.expression for issue in refusal.value.issues} == {
-        f"Parameters.parameter.where(name='{event}').value" for event in (first, second)
-    }
+    assert {issue.expression for issue in refusal.value.issues} == {anchor(event) for event in (first, second)}
     assert all(first in issue.diagnostics and second in issue.diagnostics for issue in refusal.value.issues)
 
 

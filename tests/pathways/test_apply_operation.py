@@ -40,14 +40,22 @@ async def store(server: Server, *resources: dict[str, Any]) -> None:
     await server.store.write(ALL, work)
 
 
+def parameter(name: str, value: str) -> dict[str, Any]:
+    """Names that are no parameters are events."""
+    if name in ("subject", "practitioner", "organization", "encounter", "referral"):
+        return {"name": name, "valueString": value}
+    if name == "laterality":
+        return {"name": name, "valueCode": value}
+    parts = [{"name": "event", "valueCode": name.replace("_", "-")}, {"name": "date", "valueDate": value}]
+    return {"name": "anchor", "part": parts}
+
+
+def anchor(event: str) -> str:
+    return f"Parameters.parameter.where(name='anchor' and part.value='{event}')"
+
+
 async def call(server: Server, plan: str = KNEE, method: str = "POST", **given: str) -> Response:
-    kinds = {"subject": "String", "practitioner": "String", "organization": "String", "encounter": "String"}
-    body = {
-        "resourceType": "Parameters",
-        "parameter": [
-            {"name": name.replace("_", "-"), f"value{kinds.get(name, 'Date')}": value} for name, value in given.items()
-        ],
-    }
+    body = {"resourceType": "Parameters", "parameter": [parameter(name, value) for name, value in given.items()]}
     request = Request(method, "", [], {}, encode(body), base_url=BASE_URL)
     return await REGISTRY.invoke(server, request, "instance", "PlanDefinition", plan, None, "apply")
 
@@ -156,13 +164,13 @@ async def test_a_day_that_cannot_be_the_patients(loaded: Server, received: str) 
     await store(loaded, {**PATIENT, "birthDate": "1960"})
     refused = await refusal(loaded, subject="Patient/p-1", received=received)
     assert refused.status == 422
-    assert refused.issues[0].expression == "Parameters.parameter.where(name='received').value"
+    assert refused.issues[0].expression == anchor("received")
 
 
 @pytest.mark.parametrize("operation_day", ["2026-02", "2026-01-31"])
 async def test_an_anchor_that_cannot_be(loaded: Server, operation_day: str) -> None:
     refused = await refusal(loaded, subject="Patient/p-1", received="2026-02-02", operation=operation_day)
-    assert refused.issues[0].expression == "Parameters.parameter.where(name='operation').value"
+    assert refused.issues[0].expression == anchor("operation")
 
 
 async def test_enforced_references_reach_the_practitioner(loaded: Server) -> None:

@@ -1,0 +1,59 @@
+"""The parameters that $apply and $replan share, from the call to dates and references."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fhir_server.errors import BusinessRule
+from fhir_server.operations.request import OperationRequest
+from fhir_server.pathways.apply import parameter
+
+_TARGETS = {
+    "subject": ("Patient",),
+    "encounter": ("Encounter",),
+    "practitioner": ("Practitioner", "PractitionerRole"),
+    "organization": ("Organization",),
+    "referral": ("ServiceRequest",),
+}
+
+
+def anchors_given(call: OperationRequest) -> dict[str, date | None]:
+    """The day of each event given; None where it was given without one."""
+    days: dict[str, date | None] = {}
+    for anchor in call.many("anchor"):
+        event = str(anchor["event"][0])
+        if event in days:
+            raise BusinessRule(f"{event} is given twice.", code="value", expression=parameter(event))
+        days[event] = _day(event, anchor["date"][0]) if "date" in anchor else None
+    return days
+
+
+def _day(event: str, value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise BusinessRule(
+            f"{event} must be a whole date (YYYY-MM-DD) to count from, not {str(value)!r}.",
+            code="value",
+            expression=parameter(event),
+        ) from error
+
+
+def reference(call: OperationRequest, name: str) -> str | None:
+    """The parameter as `Type/id`, of a type it may have; an absolute reference to this server is its own."""
+    value = call.one(name)
+    if value is None:
+        return None
+    local = str(value).removeprefix(f"{call.request.base_url}/")
+    resource_type, _, logical_id = local.partition("/")
+    if resource_type not in _TARGETS[name] or not logical_id or "/" in logical_id:
+        raise BusinessRule(
+            f"{name} must be a reference {' or '.join(f'{target}/[id]' for target in _TARGETS[name])}, not {value!r}.",
+            code="value",
+            expression=expression(name),
+        )
+    return local
+
+
+def expression(name: str) -> str:
+    return f"Parameters.parameter.where(name='{name}').value"

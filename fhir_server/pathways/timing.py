@@ -1,0 +1,120 @@
+"""When a step is due: days counted from an event or from another step, repeated or not, and the window around them.
+
+The anchor and the window are extensions of ours on PlanDefinition.action (msk-step-anchor, msk-window); the others are
+R4's relatedAction and timingTiming (plandefinition.html).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fhir_server.errors import BusinessRule
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days on which a step may be done, both included."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """`offset` days after an event of the pathway."""
+
+    event: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """`offset` days after another action, of the same definition, ended or (`from_start`) was due."""
+
+    action: str
+    from_start: bool
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How much later than the first the n-th of a repeat is due."""
+
+    months: int = 0
+    days: int = 0
+
+    def after(self, day: date) -> date:
+        """Months are of the calendar: a day that the month does not have is its last. Raises OverflowError."""
+        if self.months:
+            year, month = divmod(day.year * 12 + day.month - 1 + self.months, 12)
+            if not 1 <= year <= 9999:
+                raise OverflowError
+            day = date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+        return day + timedelta(self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """How many days before and after the day it is due a step may be done."""
+
+    before: int = 0
+    after: int = 0
+
+    def window(self, due: date) -> Window | None:
+        """None when it leaves the calendar: the years 1 to 9999."""
+        try:
+            return Window(due - timedelta(self.before), due + timedelta(self.after))
+        except OverflowError:
+            return None
+
+
+def later(day: date, days: int, delay: Delay) -> date | None:
+    """None outside the calendar."""
+    try:
+        return delay.after(day + timedelta(days))
+    except OverflowError:
+        return None
+
+
+def read_anchor(extension: dict[str, Any] | None, expression: str) -> Anchor | None:
+    """Raises BusinessRule (422)."""
+    if extension is None:
+        return None
+    parts = _parts(extension)
+    try:
+        return Anchor(parts["event"]["valueCode"], days(parts["offset"]["valueDuration"]))
+    except (KeyError, ValueError) as error:
+        raise _unreadable(expression) from error
+
+
+def read_around(extension: dict[str, Any] | None, expression: str) -> Around:
+    """Raises BusinessRule (422)."""
+    if extension is None:
+        return Around()
+    parts = _parts(extension)
+    try:
+        return Around(days(parts["before"]["valueDuration"]), days(parts["after"]["valueDuration"]))
+    except (KeyError, ValueError) as error:
+        raise _unreadable(expression) from error
+
+
+def days(duration: dict[str, Any]) -> int:
+    """Raises KeyError or ValueError for anything but whole days."""
+    if duration["code"] != "d" or duration["value"] != int(duration["value"]):
+        raise ValueError("not a whole number of days")
+    return int(duration["value"])
+
+
+def _parts(extension: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {part["url"]: part for part in extension.get("extension", [])}
+
+
+def _unreadable(expression: str) -> BusinessRule:
+    return BusinessRule(
+        "The timing of the step cannot be read: msk-step-anchor needs event and offset, msk-window before and "
+        "after, in whole days (UCUM d).",
+        expression=f"{expression}.extension",
+    )
