@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Protocol
 
 from fhir_server.errors import BusinessRule, Issue
@@ -66,11 +66,6 @@ class Settled:
     """For people to look at."""
 
 
-def now(server: Server) -> datetime:
-    """In the server's time zone."""
-    return datetime.now(zone(server.settings.time_zone))
-
-
 async def named_definition(reader: Reader, canonical: str, place: str) -> Json:
     """The PlanDefinition `url|version`; raises BusinessRule (422) at `place` when it is not here."""
     url, _, version = canonical.partition("|")
@@ -100,7 +95,7 @@ async def plan_for(server: Server, reader: Reader, plan_definition: Json, applyi
     pathway = read_pathway(plan_definition, server.settings.canonical_base)
     patient = await _patient(reader, applying.subject)
     referred = await _referred(server, reader, applying)
-    today = now(server)
+    today = server.clock.now()
     anchors = applying.anchors
     if RECEIVED in pathway.events:
         anchors = {RECEIVED: referred or today.date(), **anchors}
@@ -163,7 +158,7 @@ async def settle_plan(
     pathway = await _pathway_of(server, transaction, care_plan, settled, required=bool(anchors))
     if pathway is None:
         return settled
-    moment = Moment(now(server), server.settings.canonical_base)
+    moment = Moment(server.clock.now(), server.settings.canonical_base)
     days = _anchor_days(care_plan, server.settings.canonical_base)
     changed: list[Json] = []
     if anchors:

@@ -12,7 +12,6 @@ import pytest
 from fhir_server.content import shipped_resources
 from fhir_server.demo import demo_resources
 from fhir_server.instruments.catalogue import shipped
-from fhir_server.operations.apply import ANCHORS
 from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"
@@ -57,7 +56,16 @@ def test_scores_bands_and_algorithms_have_codes() -> None:
         assert algorithm in CODES[f"{BASE}/CodeSystem/msk-scoring-algorithm"]
 
 
-def test_anchor_parameters_are_the_anchor_codes() -> None:
-    definition = BY_CANONICAL[f"{BASE}/OperationDefinition/PlanDefinition-apply|1.0.0"]
-    assert set(ANCHORS) <= CODES[f"{BASE}/CodeSystem/msk-anchor"]
-    assert set(ANCHORS) < {parameter["name"] for parameter in definition["parameter"]}
+def test_steps_are_counted_from_coded_events() -> None:
+    anchor = f"{BASE}/StructureDefinition/msk-step-anchor"
+    events = {
+        part["valueCode"]
+        for plan in RESOURCES
+        if plan["resourceType"] == "PlanDefinition"
+        for action in plan["action"]
+        for extension in action.get("extension", ())
+        if extension["url"] == anchor
+        for part in extension["extension"]
+        if part["url"] == "event"
+    }
+    assert {"received", "operation"} <= events <= CODES[f"{BASE}/CodeSystem/msk-anchor"]

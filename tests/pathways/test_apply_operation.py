@@ -177,3 +177,101 @@ async def test_enforced_references_reach_the_practitioner(loaded: Server) -> Non
     loaded.settings.enforce_references = True
     refused = await refusal(loaded, subject="Patient/p-1", practitioner="Practitioner/nobody")
     assert refused.status == 422
+
+
+async def test_a_second_active_plan_of_the_pathway_is_refused(loaded: Server) -> None:
+    first = await call(loaded, subject="Patient/p-1", laterality="left")
+    with pytest.raises(FhirError) as refused:
+        await call(loaded, subject="Patient/p-1", laterality="left")
+    (issue,) = refused.value.issues
+    assert (refused.value.status, issue.code) == (422, "business-rule")
+    assert plan_of(first)["id"] in issue.diagnostics
+    assert await plans(loaded) == 1
+    with pytest.raises(FhirError):
+        await call(loaded, subject="Patient/p-1", laterality="bilateral")
+    assert (await call(loaded, subject="Patient/p-1", laterality="right")).status == 201
+
+
+async def test_a_finished_plan_makes_place_for_another(loaded: Server) -> None:
+    plan = plan_of(await call(loaded, subject="Patient/p-1"))
+    await store(loaded, {**plan, "status": "completed"})
+    assert (await call(loaded, subject="Patient/p-1")).status == 201
+
+
+async def test_a_side_that_is_none(loaded: Server) -> None:
+    refused = await refusal(loaded, subject="Patient/p-1", laterality="middle")
+    assert (refused.status, refused.issues[0].code) == (422, "code-invalid")
+
+
+async def test_every_step_names_its_action(loaded: Server) -> None:
+    plan = plan_of(await call(loaded, subject="Patient/p-1"))
+    names = []
+    for activity in plan["activity"]:
+        version = await loaded.store.read(ALL, *activity["reference"]["reference"].split("/"))
+        assert version is not None
+        assert version.body is not None
+        extensions = parse(version.body, max_depth=100)["extension"]
+        names += [e["valueString"] for e in extensions if e["url"].endswith("/msk-step-action")]
+    assert names[:3] == ["welcome", "guide", "baseline-msk-hq"]
+    assert len(set(names)) == 29
+
+
+REFERRAL: dict[str, Any] = {
+    "resourceType": "ServiceRequest",
+    "id": "r-1",
+    "extension": [
+        {
+            "url": "https://fhir.example.org/msk/StructureDefinition/msk-received",
+            "valueDateTime": "2026-01-04T23:30:00Z",
+        }
+    ],
+    "status": "active",
+    "intent": "order",
+    "subject": {"reference": "Patient/p-1"},
+    "authoredOn": "2026-01-02",
+}
+
+
+async def test_a_plan_for_a_referral_begins_with_it(loaded: Server) -> None:
+    await store(loaded, REFERRAL)
+    plan = plan_of(await call(loaded, subject="Patient/p-1", referral="ServiceRequest/r-1"))
+    assert plan["supportingInfo"] == [{"reference": "ServiceRequest/r-1"}]
+    assert plan["period"] == {"start": "2026-01-04"}
+
+
+async def test_an_anchor_earlier_than_the_referral(loaded: Server) -> None:
+    await store(loaded, REFERRAL)
+    given = {"subject": "Patient/p-1", "referral": "ServiceRequest/r-1"}
+    refused = await refusal(loaded, **given, received="2026-01-03")
+    assert (refused.status, refused.issues[0].expression) == (422, anchor("received"))
+    refused = await refusal(loaded, **given, accepted="2026-01-03")
+    assert refused.issues[0].expression == anchor("accepted")
+
+
+@pytest.mark.parametrize("change", [None, {"subject": {"reference": "Patient/p-2"}}])
+async def test_a_referral_that_is_not_the_patients(loaded: Server, change: dict[str, Any] | None) -> None:
+    if change:
+        await store(loaded, {**REFERRAL, **change})
+    refused = await refusal(loaded, subject="Patient/p-1", referral="ServiceRequest/r-1")
+    assert refused.status == 422
+    assert refused.issues[0].expression == "Parameters.parameter.where(name='referral').value"
+
+
+async def test_an_event_twice(loaded: Server) -> None:
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            parameter("subject", "Patient/p-1"),
+            parameter("received", "2026-01-01"),
+            parameter("received", "2026-01-02"),
+        ],
+    }
+    request = Request("POST", "", [], {}, encode(body), base_url=BASE_URL)
+    with pytest.raises(FhirError) as refused:
+        await REGISTRY.invoke(loaded, request, "instance", "PlanDefinition", KNEE, None, "apply")
+    assert (refused.value.status, refused.value.issues[0].expression) == (422, anchor("received"))
+
+
+def plan_of(answer: Response) -> dict[str, Any]:
+    assert isinstance(answer.body, bytes)
+    return parse(answer.body, max_depth=100)
