@@ -16,10 +16,10 @@ from fhir_server.instruments.catalogue import shipped
 from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.observation import derived_id, observations
 from fhir_server.instruments.scoring import score_response
+from fhir_server.model.nhs_number import SYSTEM as NHS_NUMBER
 from fhir_server.pathways.apply import AppliedPlan, apply_pathway
 from fhir_server.pathways.apply_steps import SDC, Context
 from fhir_server.pathways.definition import Pathway, read_pathway
-from fhir_server.pathways.nhs_number import SYSTEM as NHS_NUMBER
 from fhir_server.pathways.replan import action_of
 
 Json = dict[str, Any]

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         pattern="^(enforce|off)$",
         description="Whether a QuestionnaireResponse that does not fit its stored Questionnaire is refused.",
     )
+    nhs_number_check: str = Field(
+        "refuse",
+        pattern="^(refuse|warn|off)$",
+        description="What becomes of an NHS number with a wrong check digit; fhir-server load checks none.",
+    )
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")
     strict_search: bool = Field(
         False, description="Refuse unknown search parameters even without Prefer: handling=strict."

@@ -19,11 +19,14 @@ class Write:
     server: Server
     transaction: Transaction
     version: StoredVersion
-    resource: dict[str, Any] = field(init=False)
-    """The version's content."""
+    _resource: dict[str, Any] | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.resource = content_of(self.version)
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The version's content, parsed when it is first asked for."""
+        if self._resource is None:
+            self._resource = content_of(self.version)
+        return self._resource
 
     async def before(self) -> dict[str, Any] | None:
         """The content before this write; None when the resource is new or was deleted."""

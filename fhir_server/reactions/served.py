@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fhir_server.reactions.nhs_number import CHECK_NHS_NUMBER
 from fhir_server.reactions.registry import Reaction, ReactionRegistry
 
-REACTIONS: tuple[Reaction, ...] = ()
+REACTIONS: tuple[Reaction, ...] = (CHECK_NHS_NUMBER,)
 
 
 def served_reactions() -> ReactionRegistry:

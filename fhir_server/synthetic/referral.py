@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from random import Random
 
+from fhir_server.model.nhs_number import SYSTEM as NHS_NUMBER
 from fhir_server.synthetic import names
 from fhir_server.synthetic.codes import BODY_SITES, CANONICAL_BASE, CONDITIONS, SNOMED
-from fhir_server.synthetic.nhs_number import DISTINCT, NHS_NUMBER, nhs_number
+from fhir_server.synthetic.nhs_number import DISTINCT, nhs_number
 from fhir_server.synthetic.parts import Json, coded, concept, reference
 from fhir_server.synthetic.record import Record
 

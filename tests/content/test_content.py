@@ -12,7 +12,7 @@ from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
-from fhir_server.pathways.nhs_number import is_valid
+from fhir_server.model.nhs_number import is_valid
 from fhir_server.storage.base import StoredVersion, Transaction
 from fhir_server.storage.query import Query
 from fhir_server.storage.scope import ALL

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fhir_server.synthetic.nhs_number import DISTINCT, check_digit, nhs_number
+from fhir_server.model.nhs_number import check_digit
+from fhir_server.synthetic.nhs_number import DISTINCT, nhs_number
 
 
 @pytest.mark.parametrize(

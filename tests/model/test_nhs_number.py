@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.pathways.nhs_number import is_valid
+from fhir_server.model.nhs_number import is_valid
 
 
 @pytest.mark.parametrize("number", ["9990000018", "9990000026", "9990000034", "9000000009"])
