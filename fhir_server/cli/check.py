@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.exchange import Server
-from fhir_server.model.dates import zone
 from fhir_server.model.json import parse
 from fhir_server.operations.workflow_check import workflow_violations
 from fhir_server.pathways.invariants.record import Moment, Violation
@@ -30,7 +29,7 @@ DEEPEST = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("database",))
+    add_settings(parser, ("database", "time_zone", "canonical_base", "clock"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +60,7 @@ async def _check(settings: Settings) -> int:
 async def _workflow(store: Store, settings: Settings) -> AsyncIterator[Violation]:
     server = Server(store, settings)
     await refresh(server)
-    today = datetime.now(zone(settings.time_zone)).date()
+    today = server.clock.today()
     async for violation in workflow_violations(server, Moment(today, today - A_DAY)):
         yield violation
 

@@ -18,6 +18,9 @@ from fhir_server.pathways.timing import Window
 
 Json = dict[str, Any]
 
+STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
+"""Why a ServiceRequest is in its state: R4's extension for requests that have no element for it."""
+
 _OVER = {
     "Task": {"completed", "failed", "rejected", "cancelled", "entered-in-error"},
     "Appointment": {"fulfilled", "cancelled", "noshow", "entered-in-error"},
@@ -147,7 +150,9 @@ def stood_down(resource: Json, reason: str, moment: Moment) -> Json:
             return _touched({**resource, "status": "cancelled", "statusReason": why}, moment)
         case "Appointment":
             return {**resource, "status": "cancelled", "cancelationReason": why}
-    return {**resource, "status": "revoked"}
+    others = [extension for extension in resource.get("extension", ()) if extension["url"] != STATUS_REASON]
+    extensions = [*others, {"url": STATUS_REASON, "valueCodeableConcept": why}]
+    return {**resource, "extension": extensions, "status": "revoked"}
 
 
 def _moved(resource: Json, window: Window | None, moment: Moment) -> Json:

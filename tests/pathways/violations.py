@@ -95,6 +95,10 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
         {("overlapping-plans", "CarePlan/again")},
         add(SAME_PLAN),
     ),
+    "a second active plan for both sides": (
+        {("overlapping-plans", "CarePlan/again")},
+        add({**SAME_PLAN, "extension": [side("bilateral")]}),
+    ),
     "steps of somebody who has died": (
         {("stands-for-nobody", name) for name in (*ENDED, "CarePlan/plan")},
         change("Patient/p", deceasedDateTime="2026-02-20"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import combinations
 
 from fhir_server.pathways.invariants.record import (
     Json,
@@ -71,24 +72,26 @@ def ended_plans_rest(record: Record, moment: Moment) -> Iterator[Violation]:
 
 def one_plan_of_a_pathway(record: Record, moment: Moment) -> Iterator[Violation]:
     """At most one active plan of a pathway for each side of the body."""
-    active: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+    active: dict[str, list[Json]] = defaultdict(list)
     for plan in record.plans:
         if plan["status"] == "active":
-            side = record.extension(plan, "msk-laterality")
             for canonical in plan["instantiatesCanonical"]:
-                pathway = canonical.partition("|")[0]
-                active[pathway, _laterality(side)].append(name(plan))
-    for (pathway, laterality), plans in active.items():
-        first, *others = sorted(plans)
-        where = f" ({laterality})" if laterality else ""
-        for other in others:
-            yield Violation(first, "overlapping-plans", f"{other} is an active plan of {pathway}{where} too")
+                active[canonical.partition("|")[0]].append(plan)
+    for pathway, plans in active.items():
+        for plan, other in combinations(sorted(plans, key=name), 2):
+            if _overlap(_laterality(record, plan), _laterality(record, other)):
+                text = f"{name(other)} is an active plan of {pathway} for the same side too"
+                yield Violation(name(plan), "overlapping-plans", text)
 
 
-def _laterality(extension: Json | None) -> str | None:
-    if extension is None:
-        return None
-    return str(extension.get("valueCode", extension.get("valueCoding", {}).get("code")))
+def _laterality(record: Record, plan: Json) -> str | None:
+    extension = record.extension(plan, "msk-laterality")
+    return None if extension is None else str(extension.get("valueCode"))
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    """Both sides are each side too."""
+    return one == other or (one is not None and other is not None and "bilateral" in (one, other))
 
 
 def stood_down_patients_rest(record: Record, moment: Moment) -> Iterator[Violation]:

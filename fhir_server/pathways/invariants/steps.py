@@ -20,6 +20,7 @@ from fhir_server.pathways.invariants.record import (
     parts,
     window_of,
 )
+from fhir_server.pathways.replan import STATUS_REASON
 
 _MISSED = frozenset(("window-closed", "answered-late"))
 
@@ -56,8 +57,12 @@ def ends_are_told(record: Record, moment: Moment) -> Iterator[Violation]:
             yield from _task_end(record, step)
         elif step["status"] == "cancelled" and "cancelationReason" not in step:
             yield Violation(name(step), "stood-down-unexplained", "it is cancelled without cancelationReason")
-        elif step["status"] == "revoked" and record.extension(step, "msk-step-reason") is None:
-            yield Violation(name(step), "stood-down-unexplained", "it is revoked without msk-step-reason")
+        elif step["status"] == "revoked" and not _has_status_reason(step):
+            yield Violation(name(step), "stood-down-unexplained", "it is revoked without request-statusReason")
+
+
+def _has_status_reason(request: Json) -> bool:
+    return any(extension["url"] == STATUS_REASON for extension in request.get("extension", ()))
 
 
 def _task_end(record: Record, task: Json) -> Iterator[Violation]:
