@@ -3,8 +3,8 @@
     python tools/instrument_terminology.py
 
 From questionnaires/*/ come terminology/CodeSystem-<id>-answer.json (the coded answers) and the CodeSystems and
-ValueSets msk-score, msk-score-band and msk-scoring-algorithm. The same folders always give the same bytes; the
-dates are those of the newest Questionnaire.
+ValueSets msk-instrument, msk-score, msk-score-band and msk-scoring-algorithm. The same folders always give the same
+bytes; the dates are those of the newest Questionnaire.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def generated(root: Path = ROOT) -> dict[str, str]:
     newest = max(questionnaire["date"] for questionnaire in questionnaires)
     resources = [system for questionnaire in questionnaires for system in _answers(questionnaire)]
     for identity, title, description, concepts in (
+        ("msk-instrument", "MSK instrument", "The outcome instruments, by their folder.", _instruments(scored)),
         ("msk-score", "MSK score", "Scores and alerts of the instruments, as [instrument].[score].", _scores(scored)),
         ("msk-score-band", "MSK score band", "Bands and strata of scores, as [instrument].[band].", _bands(scored)),
         (
@@ -59,7 +60,15 @@ class _Scored:
         self.algorithm_display = f"{scoring['algorithm']}, version {scoring['version']}"
         self.scores: list[Json] = scoring["scores"]
         self.alerts: list[Json] = scoring["alerts"]
-        self.direction: str = _read(folder / "instrument.json")["direction"]
+        metadata = _read(folder / "instrument.json")
+        self.direction: str = metadata["direction"]
+        self.name: str = metadata["name"]
+        self.purpose: str = metadata["purpose"]
+
+
+def _instruments(scored: Iterable[_Scored]) -> Iterator[Json]:
+    for instrument in scored:
+        yield {"code": instrument.id, "display": instrument.name, "definition": instrument.purpose}
 
 
 def _scores(scored: Iterable[_Scored]) -> Iterator[Json]:

@@ -46,7 +46,7 @@ def _folder(root: Path, options: list[dict[str, Any]], scores: list[dict[str, An
     group = {"linkId": "g-pain", "type": "group", "item": [item]}
     for name, document in (
         ("questionnaire", {"url": url, "title": "Pain log, neutral labels", "date": "2026-11-24", "item": [group]}),
-        ("instrument", {"direction": "higher-worse"}),
+        ("instrument", {"name": "Tried", "purpose": "To try.", "direction": "higher-worse"}),
         (
             "scoring",
             {"instrument": "pain-log", "algorithm": "log", "version": "2.0.0", "scores": scores, "alerts": []},
@@ -91,6 +91,8 @@ def test_scores_bands_strata_and_algorithms_become_concepts(tmp_path: Path) -> N
         {"code": "pain-log.high", "display": "high"},
     ]
     assert _concepts(root, "msk-scoring-algorithm") == [{"code": "log-2.0.0", "display": "log, version 2.0.0"}]
+    instrument = {"code": "pain-log", "display": "Tried", "definition": "To try."}
+    assert _concepts(root, "msk-instrument") == [instrument]
 
 
 @pytest.mark.parametrize(
