@@ -19,11 +19,11 @@ from fhir_server.pathways.definition import check_active, read_pathway
 from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"
-FOLDER = Path(__file__).parents[2] / "profiles" / "pathways" / "knee-oa-arthroplasty"
-PLAN = json.loads((FOLDER / "PlanDefinition-knee-oa-arthroplasty.json").read_text())
+FOLDER = Path(__file__).parents[2] / "profiles" / "pathways"
+PLAN = json.loads((FOLDER / "knee-oa-arthroplasty" / "PlanDefinition-knee-oa-arthroplasty.json").read_text())
 ACTIVITIES = {
     f"{activity['url']}|{activity['version']}": activity
-    for activity in (json.loads(path.read_text()) for path in FOLDER.glob("ActivityDefinition-*.json"))
+    for activity in (json.loads(path.read_text()) for path in FOLDER.glob("*/ActivityDefinition-*.json"))
 }
 LONDON = ZoneInfo("Europe/London")
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=LONDON)
