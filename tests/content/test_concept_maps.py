@@ -60,7 +60,7 @@ TABLES: dict[str, tuple[str, str, dict[str, str | None]]] = {
         f"{HL7}/request-status",
         {
             "draft": "draft",
-            "discarded": None,
+            "discarded": "entered-in-error",
             "more-info": "on-hold",
             "redirected": "active revoked",
             "rejected": "revoked",
@@ -82,8 +82,8 @@ TABLES: dict[str, tuple[str, str, dict[str, str | None]]] = {
             "withdrawn": "cancelled",
         }
         | dict.fromkeys(["accepted", "redirected", "advice", "waitlisted", "booked"], "completed")
-        | dict.fromkeys(["draft", "discarded", "attended", "dna", "cancelled-patient", "cancelled-provider"])
-        | {"discharged": None},
+        | dict.fromkeys(["attended", "dna", "cancelled-patient", "cancelled-provider", "discharged"], "completed")
+        | dict.fromkeys(["draft", "discarded"]),
     ),
     "referral-state-to-ers": (
         STATE,

@@ -113,6 +113,14 @@ def patient(logical_id: str, eye: str, **elements: Any) -> Json:
     return {"resourceType": "Patient", "id": logical_id, "name": [{"suffix": [eye]}], **elements}
 
 
+def transaction(*resources: Json) -> Json:
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in resources
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
 async def test_of_a_type_that_nothing_is_stored_of_it_is_searched_at_once(worker: Worker) -> None:
     await worker.put({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "other type"}})
     await worker.put(definition())
@@ -122,18 +130,25 @@ async def test_of_a_type_that_nothing_is_stored_of_it_is_searched_at_once(worker
     assert await worker.find("Patient?eye=blue") == ["a"]
 
 
+async def test_parameters_of_one_transaction_and_the_same_types_are_built_in_one_pass(worker: Worker) -> None:
+    await worker.put(patient("a", "blue"))
+    first = definition()
+    second = definition(
+        id="ear", url="http://example.org/SearchParameter/ear", code="ear", expression="Patient.name.text"
+    )
+    status, answer, _ = await worker.call("POST", "", transaction(first, second))
+    assert status == 200, answer
+    await worker.build()
+    assert [(job.kind, len(job.plan.numbers), job.done) for job in await worker.server.store.reindexing.jobs()] == [
+        ("build", 2, 1)
+    ]
+    assert await worker.find("Patient?eye=blue") == ["a"]
+    assert await worker.find("Patient?ear:missing=true") == ["a"]
+
+
 async def test_what_is_stored_in_one_transaction_with_it_is_built(worker: Worker) -> None:
     """The entries were indexed before there was the parameter."""
-    entries = [definition(), patient("a", "blue")]
-    bundle = {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [
-            {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
-            for one in entries
-        ],
-    }
-    status, answer, _ = await worker.call("POST", "", bundle)
+    status, answer, _ = await worker.call("POST", "", transaction(definition(), patient("a", "blue")))
     assert status == 200, answer
     assert not await worker.known("Patient?eye=blue")
     await worker.build()

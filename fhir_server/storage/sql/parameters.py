@@ -110,16 +110,22 @@ async def _add(connection: Connection, source: str, added: Sequence[ParameterDef
     return tuple(range(first, first + len(added)))
 
 
-async def build(connection: Connection, plan: Plan, now: int) -> None:
-    """Search by the new parameters at once when there is nothing they could find, else have a job build them.
+async def build(connection: Connection, plans: Iterable[Plan], now: int) -> None:
+    """Search by new parameters at once when there is nothing they could find, else have jobs build them.
 
-    To be called when the work has written all it writes: its own resources may lack the rows.
+    To be called when the work has written all it writes: its own resources may lack the rows. Parameters of the same
+    types are built together, in one pass.
     """
+    numbers: dict[tuple[int, ...], list[int]] = {}
+    for plan in plans:
+        numbers.setdefault(plan.types, []).extend(plan.numbers)
     counts = await connection.fetch("SELECT s.type, s.count FROM type_stat s", ())
-    if any(count and number in plan.types for number, count in counts):
-        await jobs.add(connection, "build", plan, now)
-    else:
-        await complete(connection, plan.numbers, now)
+    stored = {number for number, count in counts if count}
+    for types, together in numbers.items():
+        if stored.isdisjoint(types):
+            await complete(connection, together, now)
+        else:
+            await jobs.add(connection, "build", Plan(types=types, numbers=tuple(together)), now)
 
 
 async def retire(connection: Connection, numbers: Sequence[int], now: int) -> None:

@@ -64,8 +64,8 @@ class SqlTransaction:
         self._savepoint = False
 
     async def keep_work(self) -> None:
-        for plan in self._builds:
-            await parameters.build(await self.exclusive(), plan, self.last_updated)
+        if self._builds:
+            await parameters.build(await self.exclusive(), self._builds, self.last_updated)
         self._states.update(self._own_states)
         if self._savepoint:
             await self.connection.run("RELEASE SAVEPOINT work")
