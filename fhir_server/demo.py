@@ -19,7 +19,8 @@ from fhir_server.instruments.scoring import score_response
 from fhir_server.model.nhs_number import SYSTEM as NHS_NUMBER
 from fhir_server.pathways.apply import AppliedPlan, apply_pathway
 from fhir_server.pathways.apply_steps import SDC, Context
-from fhir_server.pathways.definition import Pathway, read_pathway
+from fhir_server.pathways.definition import Pathway
+from fhir_server.pathways.definition_reading import read_pathway
 from fhir_server.pathways.replan import action_of
 
 Json = dict[str, Any]

@@ -5,14 +5,13 @@ R4 plandefinition-operation-apply.html; how this differs from it: docs/spec-clar
 
 from __future__ import annotations
 
-from fhir_server.errors import BusinessRule
-from fhir_server.interactions.answer import location, version_headers
+from fhir_server.errors import BusinessRule, operation_outcome
+from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.exchange import Response
 from fhir_server.operations.plans import Applying, drafts_of, plan_for, put_plan
 from fhir_server.operations.plans_parameters import anchors_given, expression, reference
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.scorer import StoreReading
-from fhir_server.operations.stored import current
 from fhir_server.storage.base import StoredVersion, Transaction
 
 LATERALITIES = ("left", "right", "bilateral")
@@ -21,18 +20,20 @@ LATERALITIES = ("left", "right", "bilateral")
 
 async def apply(call: OperationRequest) -> Response:
     """Raises BusinessRule (422) for a plan or a patient it cannot be applied to, ResourceNotFound, ResourceGone."""
-    assert call.logical_id is not None
     server = call.server
-    definition = await current(call, "PlanDefinition", call.logical_id)
-    applied = await plan_for(server, StoreReading(server.store, call.scope), definition, _applying(call))
+    reading = StoreReading(server.store, call.scope)
+    definition = present(await reading.current(*call.target), *call.target)
+    applied = await plan_for(server, reading, definition, _applying(call))
     drafts = drafts_of(server, applied)
 
     async def work(transaction: Transaction) -> StoredVersion:
         return await put_plan(server, transaction, applied, drafts)
 
     care_plan = await server.store.write(call.scope, work)
-    headers = {**version_headers(care_plan), "Location": location(call.request, care_plan)}
-    return Response(201, care_plan.body or b"", headers)
+    answer = written(call.request, care_plan, 201, applied.issues)
+    if applied.issues and answer.outcome is None:
+        answer.outcome = operation_outcome(applied.issues)
+    return answer
 
 
 def _side(call: OperationRequest) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -38,6 +39,9 @@ class StoreReading:
 
     async def search(self, query: Query) -> SearchPage:
         return await self._store.search(self._scope, query)
+
+    async def search_all(self, queries: Sequence[Query]) -> SearchPage:
+        return await self._store.search_all(self._scope, queries)
 
 
 async def stored_patient(reading: Reading, response: Json) -> Json | None:

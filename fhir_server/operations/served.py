@@ -10,12 +10,14 @@ from fhir_server.operations.populate import populate
 from fhir_server.operations.purge import purge
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.reindex import reindex
+from fhir_server.operations.replan import replan
 from fhir_server.operations.score import score
 from fhir_server.operations.score_batch import score_batch
 from fhir_server.operations.score_history import score_history
 from fhir_server.operations.validate import validate
 
 OPERATIONS = (
+    operation("OperationDefinition-CarePlan-replan.json", replan),
     operation("OperationDefinition-Observation-lastn.json", lastn, searches=True),
     operation("OperationDefinition-Patient-everything.json", everything),
     operation("OperationDefinition-Patient-score-history.json", score_history),

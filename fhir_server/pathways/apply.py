@@ -6,13 +6,17 @@ RequestGroup: docs/spec-clarifications/apply.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
+from fhir_server.pathways.apply_dynamic import NoSuchPath, check_path
+from fhir_server.pathways.apply_goals import goal_resource
 from fhir_server.pathways.apply_steps import KINDS, Context, laterality, moment, refer, step_resource
-from fhir_server.pathways.definition import Pathway
+from fhir_server.pathways.definition import Pathway, Step
+from fhir_server.pathways.expressions import Verdict, no_expressions
 from fhir_server.pathways.resolve import resolve
 from fhir_server.pathways.supported import activity_issues, takes_priority
 from fhir_server.pathways.timing import later
@@ -32,9 +36,21 @@ class AppliedPlan:
     """Url of the PlanDefinition."""
     care_plan: dict[str, Any]
     steps: list[dict[str, Any]]
+    goals: list[dict[str, Any]]
+    issues: list[Issue]
+    """What somebody has to look at: steps whose expressions failed."""
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        return [self.care_plan, *self.goals, *self.steps]
 
 
-def apply_pathway(pathway: Pathway, activities: dict[str, dict[str, Any]], context: Context) -> AppliedPlan:
+def apply_pathway(
+    pathway: Pathway,
+    activities: dict[str, dict[str, Any]],
+    context: Context,
+    judge: Callable[[Step], Verdict] = no_expressions,
+) -> AppliedPlan:
     """Make the plan; `activities` are the ActivityDefinitions by canonical.
 
     Raises BusinessRule (422) naming every action whose ActivityDefinition is missing or of another kind, every
@@ -43,31 +59,42 @@ def apply_pathway(pathway: Pathway, activities: dict[str, dict[str, Any]], conte
     check_anchors(pathway, context.anchors, born=context.born, referred=context.referred)
     _check_activities(pathway, activities)
     plan_id = context.new_id()
-    outcomes = resolve(pathway, context.anchors)
-    steps = [
-        step_resource(step, activities[step.activity], outcomes[step.key], plan_id, context)
-        for step in pathway.steps
-        if outcomes[step.key].dropped is None
-    ]
-    return AppliedPlan(pathway.url, _care_plan(pathway, plan_id, steps, context), steps)
+    outcomes = resolve(pathway, context.anchors, judge)
+    steps, issues = [], []
+    for step in pathway.steps:
+        outcome = outcomes[step.key]
+        if outcome.dropped is None:
+            resource, fault = step_resource(step, activities[step.activity], outcome, plan_id, context)
+            steps.append(resource)
+            if fault is not None:
+                issues.append(condition_failed(step, resource, fault))
+    goals = [goal_resource(goal, context) for goal in pathway.goals]
+    return AppliedPlan(pathway.url, _care_plan(pathway, plan_id, steps, goals, context), steps, goals, issues)
+
+
+def condition_failed(step: Step, resource: dict[str, Any], fault: str) -> Issue:
+    """A step that is kept as planned because its expressions gave no answer."""
+    name = f"{resource['resourceType']}/{resource['id']}"
+    text = f"{name} ({step.title}) stays planned, as its expressions gave no answer. {fault}"
+    return Issue("exception", text, step.expression, "warning")
 
 
 def check_anchors(
     pathway: Pathway,
-    anchors: dict[str, date],
+    anchors: Mapping[str, date],
     *,
-    given: dict[str, date] | None = None,
+    given: Mapping[str, date | None] | None = None,
     born: str | None,
     referred: date | None,
 ) -> None:
-    """`given` are those of `anchors` that are new: all, unless said.
+    """`given` are those of `anchors` that are new, and events that did not happen: all of `anchors`, unless said.
 
     Raises BusinessRule (422) for an event the pathway does not have, or a day on which it cannot have been.
     """
     for event, day in (anchors if given is None else given).items():
-        fault = _fault_of_event(pathway, event) or _fault_of_day(pathway, event, day, born)
-        if fault is None and referred is not None and day < referred:
-            fault = f"{event} ({day}) lies before the referral ({referred})."
+        fault = _fault_of_event(pathway, event)
+        if fault is None and day is not None:
+            fault = _fault_of_day(pathway, event, day, born, referred)
         if fault:
             raise BusinessRule(fault, expression=parameter(event))
     contradiction = pathway.order.contradiction(anchors)
@@ -89,12 +116,14 @@ def _fault_of_event(pathway: Pathway, event: str) -> str | None:
     return f"No step of {pathway.canonical} is counted from {event}: {anchors}."
 
 
-def _fault_of_day(pathway: Pathway, event: str, day: date, born: str | None) -> str | None:
+def _fault_of_day(pathway: Pathway, event: str, day: date, born: str | None, referred: date | None) -> str | None:
     """Why nothing can have happened to the patient on `day`, or be counted from it."""
     if day < EARLIEST:
         return f"{event} ({day}) lies before {EARLIEST}."
     if born and day.isoformat()[: len(born)] < born:
         return f"{event} ({day}) lies before the patient was born ({born})."
+    if referred is not None and day < referred:
+        return f"{event} ({day}) lies before the referral ({referred})."
     for step in pathway.steps:
         if step.anchor and step.anchor.event == event:
             due = later(day, step.anchor.offset, step.delay)
@@ -118,6 +147,8 @@ def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -
             issues.append(
                 Issue("not-supported", f"{step.activity} is not of a kind that can be a step ({allowed}).", expression)
             )
+        elif faults := list(_unfit_paths(step, activity["kind"])):
+            issues += faults
         elif step.priority and not takes_priority(activity["kind"]):
             text = "An appointment has no priority of this kind: leave it out."
             issues.append(Issue("not-supported", text, f"{step.expression}.priority"))
@@ -128,13 +159,27 @@ def _check_activities(pathway: Pathway, activities: dict[str, dict[str, Any]]) -
         raise BusinessRule("The plan cannot be applied as it stands.", issues=issues)
 
 
+def _unfit_paths(step: Step, kind: str) -> Iterator[Issue]:
+    for index, value in enumerate(step.dynamic_values):
+        try:
+            check_path(kind, value.path)
+        except NoSuchPath as error:
+            yield Issue("value", f"{error}.", f"{step.expression}.dynamicValue[{index}].path")
+
+
 def _missing(canonical: str) -> str:
     if "|" not in canonical:
         return f"{canonical} needs the version of the ActivityDefinition: [url]|[version]."
     return f"There is no ActivityDefinition {canonical}: store it."
 
 
-def _care_plan(pathway: Pathway, plan_id: str, steps: list[dict[str, Any]], context: Context) -> dict[str, Any]:
+def _care_plan(
+    pathway: Pathway,
+    plan_id: str,
+    steps: list[dict[str, Any]],
+    goals: list[dict[str, Any]],
+    context: Context,
+) -> dict[str, Any]:
     plan: dict[str, Any] = {
         "resourceType": "CarePlan",
         "id": plan_id,
@@ -155,6 +200,8 @@ def _care_plan(pathway: Pathway, plan_id: str, steps: list[dict[str, Any]], cont
     refer(plan, "author", context.requester)
     if context.referral:
         plan["supportingInfo"] = [{"reference": context.referral}]
+    if goals:
+        plan["goal"] = [{"reference": f"Goal/{goal['id']}"} for goal in goals]
     plan["activity"] = [{"reference": {"reference": f"{step['resourceType']}/{step['id']}"}} for step in steps]
     return plan
 

@@ -5,17 +5,22 @@ R4 task.html, appointment.html, servicerequest.html; the reference rules: docs/s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from fhir_server.pathways.apply_dynamic import NoSuchPath, set_value
 from fhir_server.pathways.definition import Step
-from fhir_server.pathways.resolve import Outcome
+from fhir_server.pathways.resolve import CONDITION_FAILED, Outcome
 from fhir_server.pathways.supported import COLLECT_WITH
 from fhir_server.pathways.timing import Window
+from fhir_server.validation import issues
 
 SDC = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
+
+STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
 
 WINDOW_CLOSED = "window-closed"
 """Code of CodeSystem msk-step-reason."""
@@ -57,15 +62,74 @@ class Context:
 
 def step_resource(
     step: Step, activity: dict[str, Any], outcome: Outcome, plan_id: str, context: Context
+) -> tuple[dict[str, Any], str | None]:
+    """What `step` is carried out by, in the state that its window gives it today; and what failed, if something did."""
+    resource = _built(step, activity, outcome.window, plan_id, context)
+    if outcome.values:
+        # Its parts are the definition's own.
+        resource = deepcopy(resource)
+    fault = outcome.fault or set_values(resource, outcome.values)
+    if fault is not None:
+        # Its dynamic values are not kept by halves.
+        resource = {**_built(step, activity, None, plan_id, context), "id": resource["id"]}
+        give_reason(resource, CONDITION_FAILED, context.canonical_base, fault)
+    return resource, fault
+
+
+def _built(
+    step: Step, activity: dict[str, Any], window: Window | None, plan_id: str, context: Context
 ) -> dict[str, Any]:
-    """What `step` is carried out by, in the state that its window gives it today."""
     kind = activity["kind"]
     extensions = [*step.extensions, {"url": context.extension("msk-step-action"), "valueString": step.key}]
     if kind == "ServiceRequest" and context.laterality:
         extensions.append(laterality(context))
     resource: dict[str, Any] = {"resourceType": kind, "id": context.new_id(), "extension": extensions}
-    _BUILDERS[kind](resource, step, activity, outcome.window, f"CarePlan/{plan_id}", context)
+    _BUILDERS[kind](resource, step, activity, window, f"CarePlan/{plan_id}", context)
     return resource
+
+
+def set_values(resource: dict[str, Any], values: Iterable[tuple[str, list[Any]]]) -> str | None:
+    """Give the resource its dynamic values; why they cannot be its, None when they can."""
+    values = [(path, found) for path, found in values if found]
+    try:
+        for path, found in values:
+            set_value(resource, path, found)
+    except (NoSuchPath, AttributeError, TypeError) as error:
+        return f"The dynamic values do not fit the {resource['resourceType']}: {error}"
+    faults = issues(resource) if values else []
+    return f"The dynamic values do not fit: {faults[0].diagnostics}" if faults else None
+
+
+def give_reason(resource: dict[str, Any], code: str | None, canonical_base: str, text: str | None = None) -> None:
+    """Why the step is in its state, or nothing of it any more.
+
+    R4 has a place for it in Task and in an Appointment that is cancelled; elsewhere it is HL7's extension.
+    """
+    resource.pop("statusReason", None)
+    resource.pop("cancelationReason", None)
+    kept = [extension for extension in resource.get("extension", ()) if extension["url"] != STATUS_REASON]
+    if code is not None:
+        concept: dict[str, Any] = {"coding": [{"system": f"{canonical_base}/CodeSystem/msk-step-reason", "code": code}]}
+        if text is not None:
+            concept["text"] = text[:500]
+        if resource["resourceType"] == "Task":
+            resource["statusReason"] = concept
+        elif resource["status"] == "cancelled":
+            resource["cancelationReason"] = concept
+        else:
+            kept.append({"url": STATUS_REASON, "valueCodeableConcept": concept})
+    if kept:
+        resource["extension"] = kept
+    else:
+        resource.pop("extension", None)
+
+
+def reason_of(resource: dict[str, Any]) -> str | None:
+    """Code of msk-step-reason."""
+    found = [resource.get("statusReason"), resource.get("cancelationReason")]
+    found += [e.get("valueCodeableConcept") for e in resource.get("extension", ()) if e["url"] == STATUS_REASON]
+    codes = [coding.get("code") for concept in found if concept for coding in concept.get("coding", ())]
+    return codes[0] if codes else None
 
 
 def laterality(context: Context) -> dict[str, Any]:
@@ -77,12 +141,12 @@ def _task(
 ) -> None:
     """Task has instantiatesCanonical 0..1 in R4 and is owned by whoever the activity is for."""
     for_patient = _is_for_patient(activity)
-    status, reason = task_status(window, context.today, for_patient)
+    status, reason = task_status(window, context.today, for_patient=for_patient)
     task["instantiatesCanonical"] = step.activity
     task["basedOn"] = [{"reference": plan}]
     task["status"] = status
     if reason:
-        task["statusReason"] = step_reason(reason, context.canonical_base)
+        give_reason(task, reason, context.canonical_base)
     task["intent"] = activity.get("intent", "plan")
     _prioritise(task, step, activity)
     code = _task_code(activity)
@@ -101,11 +165,7 @@ def _task(
         task["input"] = inputs
 
 
-def step_reason(code: str, canonical_base: str) -> dict[str, Any]:
-    return {"coding": [{"system": f"{canonical_base}/CodeSystem/msk-step-reason", "code": code}]}
-
-
-def task_status(window: Window | None, today: date, for_patient: bool) -> tuple[str, str | None]:
+def task_status(window: Window | None, today: date, *, for_patient: bool) -> tuple[str, str | None]:
     """Planned before its window (or without one), available in it; after it, missed by a patient, overdue for staff."""
     if window is None or today < window.start:
         return "draft", None

@@ -5,21 +5,29 @@ The states of a step: R4 task.html#statemachine as the timeline uses it (docs/sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.pathways.apply_steps import period, request_status, step_reason, task_status
+from fhir_server.errors import Issue
+from fhir_server.pathways.apply import condition_failed
+from fhir_server.pathways.apply_steps import (
+    give_reason,
+    period,
+    reason_of,
+    request_status,
+    set_values,
+    task_status,
+)
 from fhir_server.pathways.definition import Pathway, Step
-from fhir_server.pathways.resolve import GONE, Outcome, Progress, resolve
+from fhir_server.pathways.expressions import Verdict
+from fhir_server.pathways.resolve import CONDITION_FAILED, GONE, Outcome, Progress, resolve
 from fhir_server.pathways.timing import Window
 
 Json = dict[str, Any]
-
-STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
-"""Why a ServiceRequest is in its state: R4's extension for requests that have no element for it."""
 
 _OVER = {
     "Task": {"completed", "failed", "rejected", "cancelled", "entered-in-error"},
@@ -49,7 +57,7 @@ class Replanned:
     """Steps as they are now, of those that change; and what somebody has to look at."""
 
     changed: list[Json]
-    notes: list[str]
+    issues: list[Issue]
 
 
 def action_of(resource: Json, canonical_base: str) -> str | None:
@@ -66,6 +74,7 @@ def replan(
     steps: Mapping[str, Json],
     anchors: Mapping[str, date],
     moment: Moment,
+    judge: Callable[[Step], Verdict],
     *,
     ended: Mapping[str, date] | None = None,
 ) -> Replanned:
@@ -73,8 +82,11 @@ def replan(
     zone = moment.now.tzinfo
     assert isinstance(zone, ZoneInfo)
     progress = {step.key: GONE for step in pathway.steps if step.key not in steps}
-    progress.update((key, _progress(resource, zone, (ended or {}).get(key))) for key, resource in steps.items())
-    outcomes = resolve(pathway, anchors, progress)
+    dated = {step.key for step in pathway.steps if step.is_dated}
+    progress.update(
+        (key, _progress(resource, zone, (ended or {}).get(key), key in dated)) for key, resource in steps.items()
+    )
+    outcomes = resolve(pathway, anchors, judge, progress)
     replanned = Replanned([], [])
     for step in pathway.steps:
         resource = steps.get(step.key)
@@ -83,11 +95,15 @@ def replan(
     return replanned
 
 
-def _progress(resource: Json, zone: ZoneInfo, ended: date | None) -> Progress:
+def _progress(resource: Json, zone: ZoneInfo, ended: date | None, is_dated: bool) -> Progress:
     kind, status = resource["resourceType"], resource["status"]
-    over = status in _OVER[kind]
     done = ended is not None or status == _DONE[kind]
-    return Progress(over or done, (ended or _done_on(resource, zone)) if done else None, status in _GONE)
+    return Progress(
+        over=done or status in _OVER[kind],
+        done_on=(ended or _done_on(resource, zone)) if done else None,
+        gone=status in _GONE,
+        decided=_window(resource) is not None if is_dated else reason_of(resource) != CONDITION_FAILED,
+    )
 
 
 def _done_on(resource: Json, zone: ZoneInfo) -> date | None:
@@ -113,18 +129,25 @@ def day_of(text: str, zone: ZoneInfo) -> date | None:
 
 
 def _settle(step: Step, resource: Json, outcome: Outcome, moment: Moment, replanned: Replanned) -> None:
-    name = f"{resource['resourceType']}/{resource['id']}"
+    moves = step.is_dated and _window(resource) != _stored(outcome.window)
     if resource["status"] in _ARRANGED:
-        if outcome.dropped or _window(resource) != _stored(outcome.window):
-            replanned.notes.append(
-                f"{name} ({step.title}) is {resource['status']} and was left as it is: the plan has other days for it "
-                "now, so look whether it has to be moved."
+        if outcome.dropped or moves:
+            text = (
+                f"{resource['resourceType']}/{resource['id']} ({step.title}) is {resource['status']} and stays so. "
+                "The plan has other days for it now: look whether it has to be moved."
             )
+            replanned.issues.append(Issue("business-rule", text, None, "warning"))
         return
     if outcome.dropped:
         replanned.changed.append(stood_down(resource, outcome.dropped, moment))
-    elif step.is_dated and _window(resource) != _stored(outcome.window):
-        replanned.changed.append(_moved(resource, outcome.window, moment))
+        return
+    failed = reason_of(resource) == CONDITION_FAILED
+    if moves or outcome.values or failed or outcome.fault:
+        changed, fault = _moved(step, resource, outcome, moment)
+        if {**changed, "lastModified": ""} != {**resource, "lastModified": ""}:
+            replanned.changed.append(changed)
+            if fault is not None:
+                replanned.issues.append(condition_failed(step, changed, fault))
 
 
 def _stored(window: Window | None) -> Json | None:
@@ -144,43 +167,53 @@ def _window(resource: Json) -> Json | None:
 
 def stood_down(resource: Json, reason: str, moment: Moment) -> Json:
     """The step as one that is not to be done any more."""
-    why = step_reason(reason, moment.canonical_base)
-    match resource["resourceType"]:
-        case "Task":
-            return _touched({**resource, "status": "cancelled", "statusReason": why}, moment)
-        case "Appointment":
-            return {**resource, "status": "cancelled", "cancelationReason": why}
-    others = [extension for extension in resource.get("extension", ()) if extension["url"] != STATUS_REASON]
-    extensions = [*others, {"url": STATUS_REASON, "valueCodeableConcept": why}]
-    return {**resource, "extension": extensions, "status": "revoked"}
+    kind = resource["resourceType"]
+    changed = {**resource, "status": "revoked" if kind == "ServiceRequest" else "cancelled"}
+    give_reason(changed, reason, moment.canonical_base)
+    return _touched(changed, moment)
 
 
-def _moved(resource: Json, window: Window | None, moment: Moment) -> Json:
+def _moved(step: Step, resource: Json, outcome: Outcome, moment: Moment) -> tuple[Json, str | None]:
+    """With the days and values it has now, and what failed of them."""
+    fault = outcome.fault
+    if fault is None:
+        moved = _dated(step, resource, outcome.window, moment)
+        fault = set_values(moved, outcome.values)
+        if fault is None:
+            return moved, None
+    moved = _dated(step, resource, None, moment)
+    give_reason(moved, CONDITION_FAILED, moment.canonical_base, fault)
+    return moved, fault
+
+
+def _dated(step: Step, resource: Json, window: Window | None, moment: Moment) -> Json:
     """With other days, and in the state they give it; what the patient has begun stays begun."""
-    moved = dict(resource)
-    match resource["resourceType"]:
+    moved = deepcopy(resource)
+    if reason_of(moved) == CONDITION_FAILED:
+        give_reason(moved, None, moment.canonical_base)
+    if not step.is_dated:
+        return _touched(moved, moment)
+    match moved["resourceType"]:
         case "Task":
             _set(moved, "restriction", window and {**moved.get("restriction", {}), "period": period(window)})
             _restate(moved, window, moment)
-            return _touched(moved, moment)
         case "Appointment":
             _set(moved, "requestedPeriod", window and [period(window)])
         case _:
             _set(moved, "occurrencePeriod", window and period(window))
             if moved["status"] in ("draft", "active"):
                 moved["status"] = request_status(window, moment.today)
-    return moved
+    return _touched(moved, moment)
 
 
 def _restate(task: Json, window: Window | None, moment: Moment) -> None:
     if task["status"] not in ("draft", "requested", "ready"):
         return
-    for_patient = task.get("owner") == task.get("for")
-    status, reason = task_status(window, moment.today, for_patient)
+    status, reason = task_status(window, moment.today, for_patient=task.get("owner") == task.get("for"))
     if task["status"] == "ready" and status == "requested":
         return
     task["status"] = status
-    _set(task, "statusReason", step_reason(reason, moment.canonical_base) if reason else None)
+    give_reason(task, reason, moment.canonical_base)
 
 
 def _set(resource: Json, element: str, value: Any) -> None:
@@ -190,5 +223,7 @@ def _set(resource: Json, element: str, value: Any) -> None:
         resource.pop(element, None)
 
 
-def _touched(task: Json, moment: Moment) -> Json:
-    return {**task, "lastModified": moment.now.isoformat(timespec="seconds")}
+def _touched(resource: Json, moment: Moment) -> Json:
+    if resource["resourceType"] == "Task":
+        resource["lastModified"] = moment.now.isoformat(timespec="seconds")
+    return resource

@@ -6,11 +6,12 @@ allows; modifier extensions and implicit rules are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server import spec
 from fhir_server.errors import Issue
+from fhir_server.pathways.apply_dynamic import is_settable
 
 COLLECT_WITH = "http://hl7.org/fhir/uv/cpg/StructureDefinition/cpg-collectWith"
 """Clinical Practice Guidelines: the Questionnaire an ActivityDefinition collects information with."""
@@ -22,11 +23,19 @@ _DESCRIPTIVE = {
     "useContext", "jurisdiction", "purpose", "usage", "copyright", "approvalDate", "lastReviewDate",
     "effectivePeriod", "topic", "author", "editor", "reviewer", "endorser", "relatedArtifact",
 }
-_PLAN = _DESCRIPTIVE | {"type", "subjectCodeableConcept", "action"}
-_ACTION = {
-    "id", "extension", "prefix", "title", "description", "textEquivalent", "code", "priority", "type",
-    "subjectCodeableConcept", "definitionCanonical",
+_BEHAVIORS = {
+    "groupingBehavior": {"visual-group", "logical-group"}, "selectionBehavior": {"any", "all"},
+    "requiredBehavior": {"must"}, "cardinalityBehavior": {"single"},
 }
+_PLAN = _DESCRIPTIVE | {"type", "subjectCodeableConcept", "goal", "action"}
+_ACTION = {
+    "id", "extension", "prefix", "title", "description", "textEquivalent", "code", "priority", "trigger", "goalId",
+    "condition", "relatedAction",
+}
+_STEP = _ACTION | {
+    "type", "subjectCodeableConcept", "definitionCanonical", "timingTiming", "dynamicValue",
+}
+_GROUP = _ACTION | {"action", *_BEHAVIORS}
 _ACTIVITY = _DESCRIPTIVE | {
     "subjectCodeableConcept", "kind", "code", "intent", "priority", "doNotPerform", "participant",
 }
@@ -43,10 +52,39 @@ def plan_issues(plan: dict[str, Any]) -> list[Issue]:
 
 def action_issues(action: dict[str, Any], expression: str) -> list[Issue]:
     """What of the action at `expression` is not carried out."""
-    names = list(_unsupported(action, "PlanDefinition.action", _ACTION))
-    if "type" in action and not _has(action["type"], _CREATE):
+    is_group = "action" in action
+    names = list(_unsupported(action, "PlanDefinition.action", _GROUP if is_group else _STEP))
+    if "type" in action and not is_group and not _has(action["type"], _CREATE):
         names.append("type")
+    names += [name for name, values in _BEHAVIORS.items() if is_group and action.get(name, "") not in {"", *values}]
+    names += [name for name, check in _CHECKS.items() if not all(map(check, action.get(name, ())))]
     return [_issue("The action", f"{expression}.{name}") for name in names]
+
+
+def _is_condition(condition: dict[str, Any]) -> bool:
+    return condition.get("kind") == "applicability" and _is_fhirpath(condition)
+
+
+def _is_dynamic_value(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("path"), str) and is_settable(value["path"]) and _is_fhirpath(value)
+
+
+def _is_fhirpath(holder: dict[str, Any]) -> bool:
+    """R4 metadatatypes.html#Expression: the text itself, in the one language that is evaluated here."""
+    expression = holder.get("expression", {})
+    return expression.get("language") == "text/fhirpath" and isinstance(expression.get("expression"), str)
+
+
+def _is_related(related: dict[str, Any]) -> bool:
+    return related.get("relationship") in ("after", "after-end", "after-start") and "offsetRange" not in related
+
+
+_CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "condition": _is_condition,
+    "dynamicValue": _is_dynamic_value,
+    "relatedAction": _is_related,
+}
+"""Of elements that are carried out in one form: whether each has it."""
 
 
 def activity_issues(activity: dict[str, Any], canonical: str) -> list[Issue]:

@@ -37,6 +37,8 @@ class Follow:
     action: str
     from_start: bool
     offset: int
+    place: str = ""
+    """FHIRPath to where the definition says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class Around:
             return None
 
 
+AT_ONCE = Delay()
+ON_THE_DAY = Around()
+
+
 def later(day: date, days: int, delay: Delay) -> date | None:
     """None outside the calendar."""
     try:
@@ -93,12 +99,62 @@ def read_anchor(extension: dict[str, Any] | None, expression: str) -> Anchor | N
 def read_around(extension: dict[str, Any] | None, expression: str) -> Around:
     """Raises BusinessRule (422)."""
     if extension is None:
-        return Around()
+        return ON_THE_DAY
     parts = _parts(extension)
     try:
         return Around(days(parts["before"]["valueDuration"]), days(parts["after"]["valueDuration"]))
     except (KeyError, ValueError) as error:
         raise _unreadable(expression) from error
+
+
+_DAYS = {"d": 1, "wk": 7}
+_MONTHS = {"mo": 1, "a": 12}
+_REPEAT = {"count", "boundsDuration", "frequency", "period", "periodUnit"}
+
+
+def read_repeat(timing: dict[str, Any], place: str, most: int) -> list[Delay]:
+    """How much later than the first each time is (R4 datatypes.html#Timing.repeat): `count` times, or as often as
+    `boundsDuration` has room for, whichever ends sooner.
+
+    Raises BusinessRule (422) for what is not carried out, no end, and more than `most` times.
+    """
+    repeat = timing.get("repeat", {})
+    unknown = [key for key in timing if key != "repeat"] + [key for key in repeat if key not in _REPEAT]
+    if unknown:
+        raise _unrepeatable(f"{unknown[0]} is not carried out", place, "not-supported")
+    unit, period = repeat.get("periodUnit"), repeat.get("period")
+    if repeat.get("frequency", 1) != 1 or unit not in (*_DAYS, *_MONTHS) or not period or period != int(period):
+        raise _unrepeatable("it is once every whole number (period) of d, wk, mo or a (periodUnit)", place)
+    each = _delay(int(period), unit)
+    ends = [repeat["count"]] if "count" in repeat else []
+    if "boundsDuration" in repeat:
+        ends.append(_times(repeat["boundsDuration"], each, place))
+    if not ends:
+        raise _unrepeatable("it needs an end: count or boundsDuration", place)
+    if not 1 <= min(ends) <= most:
+        raise _unrepeatable(f"{min(ends)} times are not 1 to {most}", place)
+    return [Delay(each.months * n, each.days * n) for n in range(min(ends))]
+
+
+def _times(bounds: dict[str, Any], each: Delay, place: str) -> int:
+    """How many begin before the bounds end."""
+    unit, value = bounds.get("code"), bounds.get("value")
+    if unit not in (*_DAYS, *_MONTHS) or not value or value != int(value):
+        raise _unrepeatable("boundsDuration is a whole number of d, wk, mo or a", place)
+    length = _delay(int(value), unit)
+    if (length.months > 0) != (each.months > 0):
+        raise _unrepeatable("months and days have no common measure: give both in d and wk, or in mo and a", place)
+    return -(-max(length.months, length.days) // max(each.months, each.days))
+
+
+def _delay(number: int, unit: str) -> Delay:
+    return Delay(number * _MONTHS.get(unit, 0), number * _DAYS.get(unit, 0))
+
+
+def _unrepeatable(reason: str, place: str, code: str = "business-rule") -> BusinessRule:
+    return BusinessRule(
+        f"The repeat of the action cannot be expanded: {reason}.", code=code, expression=f"{place}.timing"
+    )
 
 
 def days(duration: dict[str, Any]) -> int:

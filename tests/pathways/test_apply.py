@@ -15,7 +15,7 @@ import pytest
 from fhir_server.errors import FhirError
 from fhir_server.pathways.apply import AppliedPlan, apply_pathway
 from fhir_server.pathways.apply_steps import Context
-from fhir_server.pathways.definition import check_active, read_pathway
+from fhir_server.pathways.definition_reading import check_active, read_pathway
 from fhir_server.validation import validate
 
 BASE = "https://fhir.example.org/msk"

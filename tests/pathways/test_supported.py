@@ -14,7 +14,7 @@ from fhir_server import spec
 from fhir_server.errors import FhirError
 from fhir_server.pathways.apply import apply_pathway
 from fhir_server.pathways.apply_steps import Context
-from fhir_server.pathways.definition import read_pathway
+from fhir_server.pathways.definition_reading import read_pathway
 from fhir_server.validation import validate
 from tests.pathways.test_apply import ACTIVITIES, BASE, NOW, PLAN, changed, numbered
 

@@ -20,7 +20,7 @@ from fhir_server.pathways.invariants.record import (
     parts,
     window_of,
 )
-from fhir_server.pathways.replan import STATUS_REASON
+from fhir_server.pathways.apply_steps import STATUS_REASON
 
 _MISSED = frozenset(("window-closed", "answered-late"))
 
