@@ -30,7 +30,7 @@ _BEHAVIORS = {
 _PLAN = _DESCRIPTIVE | {"type", "subjectCodeableConcept", "goal", "action"}
 _ACTION = {
     "id", "extension", "prefix", "title", "description", "textEquivalent", "code", "priority", "trigger", "goalId",
-    "condition", "relatedAction",
+    "documentation", "condition", "relatedAction",
 }
 _STEP = _ACTION | {
     "type", "subjectCodeableConcept", "definitionCanonical", "timingTiming", "dynamicValue",

@@ -176,7 +176,7 @@ def test_who_asks() -> None:
     [
         (changed("action", value=[]), "PlanDefinition.action"),
         (changed("action", 3, "condition", value=[{"kind": "applicability"}]), "PlanDefinition.action[3].condition"),
-        (changed("action", 2, "action", value=[{}]), "PlanDefinition.action[2].action"),
+        (changed("action", 2, "action", value=[{}]), "PlanDefinition.action[2].definition"),
         (changed("action", 0, "definitionCanonical", value=None), "PlanDefinition.action[0].definitionCanonical"),
         (
             changed("action", 5, "extension", 0, "extension", 1, "valueDuration", "code", value="mo"),

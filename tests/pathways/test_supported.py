@@ -20,6 +20,7 @@ from tests.pathways.test_apply import ACTIVITIES, BASE, NOW, PLAN, changed, numb
 
 DURATION = {"value": 1, "system": "http://unitsofmeasure.org", "code": "d"}
 TEXT = {"text": "synthetic"}
+FHIRPATH = {"language": "text/fhirpath", "expression": "true"}
 EXPRESSION = {"path": "status", "expression": {"language": "text/fhirpath", "expression": "'draft'"}}
 COLLECT_WITH = ACTIVITIES[f"{BASE}/ActivityDefinition/answer-oks|1.0.0"]["extension"]
 CODED = {"Task": "answer-oks", "Appointment": "orthopaedic-appointment", "ServiceRequest": "supervised-knee-exercise"}
@@ -166,6 +167,46 @@ def test_every_fault_is_named_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("selectionBehavior", "exactly-one"),
+        ("selectionBehavior", "at-most-one"),
+        ("selectionBehavior", "one-or-more"),
+        ("selectionBehavior", "all-or-none"),
+        ("groupingBehavior", "sentence-group"),
+        ("requiredBehavior", "could"),
+        ("requiredBehavior", "must-unless-documented"),
+        ("cardinalityBehavior", "multiple"),
+        ("precheckBehavior", "yes"),
+        ("dynamicValue", [{"path": "priority", "expression": FHIRPATH}]),
+        ("definitionCanonical", "https://example.org/ActivityDefinition/x|1"),
+        ("timingTiming", {"repeat": {"count": 2, "period": 1, "periodUnit": "d"}}),
+    ],
+)
+def test_what_is_not_carried_out_of_a_group(element: str, value: Any) -> None:
+    plan = changed("action", 4, value={"id": "group", "action": [PLAN["action"][4]], element: value})
+    name = {"definitionCanonical": "definition", "timingTiming": "timing"}.get(element, element)
+    assert refusals(plan) == [("not-supported", f"PlanDefinition.action[4].{name}")]
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("selectionBehavior", "any"),
+        ("selectionBehavior", "all"),
+        ("groupingBehavior", "logical-group"),
+        ("groupingBehavior", "visual-group"),
+        ("requiredBehavior", "must"),
+        ("cardinalityBehavior", "single"),
+    ],
+)
+def test_a_group_whose_actions_are_all_made(element: str, value: str) -> None:
+    """R4 action-selection-behavior and the like: what needs nobody's choice."""
+    plan = changed("action", 4, value={"id": "group", "action": [PLAN["action"][4]], element: value})
+    assert len(read_pathway(plan, BASE).steps) == len(PLAN["action"])
+
+
 @pytest.mark.parametrize("element", sorted(DESCRIPTIVE))
 def test_what_only_describes_passes(element: str) -> None:
     assert made("ServiceRequest", **{element: DESCRIPTIVE[element]})["resourceType"] == "ServiceRequest"
@@ -180,7 +221,6 @@ def test_a_task_without_a_code_has_none() -> None:
 @pytest.mark.parametrize(
     ("element", "value", "expression"),
     [
-        ("goal", [{"description": TEXT}], "goal"),
         ("library", ["https://example.org/Library/x"], "library"),
         ("implicitRules", "https://example.org/rules", "implicitRules"),
         ("modifierExtension", [{"url": "https://example.org/x", "valueCode": "x"}], "modifierExtension"),
@@ -209,13 +249,18 @@ def test_what_is_not_carried_out_of_a_plan(element: str, value: Any, expression:
         ("transform", "https://example.org/StructureMap/x", "transform"),
         ("subjectCodeableConcept", TEXT, "subject"),
         ("subjectReference", {"reference": "Group/x"}, "subject"),
-        ("trigger", [{"type": "named-event", "name": "x"}], "trigger"),
+        ("timingTiming", {"code": TEXT}, "timing"),
+        ("timingTiming", {"repeat": {"count": 2, "period": 1, "periodUnit": "d", "frequency": 2}}, "timing"),
         ("input", [{"type": "Patient"}], "input"),
         ("output", [{"type": "Patient"}], "output"),
         ("reason", [TEXT], "reason"),
-        ("goalId", ["x"], "goalId"),
-        ("documentation", [{"type": "documentation"}], "documentation"),
-        ("relatedAction", [{"actionId": "x", "relationship": "after"}], "relatedAction"),
+        ("relatedAction", [{"actionId": "x", "relationship": "before-start"}], "relatedAction"),
+        ("relatedAction", [{"actionId": "x", "relationship": "after", "offsetRange": {}}], "relatedAction"),
+        ("condition", [{"kind": "start", "expression": FHIRPATH}], "condition"),
+        ("condition", [{"kind": "applicability", "expression": {**FHIRPATH, "language": "text/cql"}}], "condition"),
+        ("condition", [{"kind": "applicability", "expression": {"language": "text/fhirpath"}}], "condition"),
+        ("dynamicValue", [{"path": "status", "expression": FHIRPATH}], "dynamicValue"),
+        ("dynamicValue", [{"path": "note.where(true)", "expression": FHIRPATH}], "dynamicValue"),
         ("dynamicValue", [EXPRESSION], "dynamicValue"),
         ("definitionUri", "https://example.org/x", "definition"),
         ("modifierExtension", [{"url": "https://example.org/x", "valueCode": "x"}], "modifierExtension"),
@@ -235,6 +280,9 @@ def test_what_is_not_carried_out_of_an_action(element: str, value: Any, expressi
         ("textEquivalent", "x"),
         ("prefix", "x"),
         ("code", [TEXT]),
+        ("trigger", [{"type": "named-event", "name": "x"}]),
+        ("goalId", ["x"]),
+        ("documentation", [{"type": "documentation"}]),
         ("subjectCodeableConcept", PLAN["subjectCodeableConcept"]),
         ("type", action_type("create")),
     ],
@@ -246,9 +294,9 @@ def test_what_only_describes_an_action_passes(element: str, value: Any) -> None:
 def test_every_fault_of_a_plan_is_named_at_once() -> None:
     plan = changed("action", 1, "reason", value=[TEXT])
     plan["action"][2]["condition"] = [{"kind": "applicability"}]
-    plan["goal"] = [{"description": TEXT}]
+    plan["library"] = ["https://example.org/Library/x"]
     assert [expression for _, expression in refusals(plan)] == [
-        "PlanDefinition.goal",
+        "PlanDefinition.library",
         "PlanDefinition.action[1].reason",
         "PlanDefinition.action[2].condition",
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+from fhir_server.pathways.apply_steps import STATUS_REASON
 from fhir_server.pathways.invariants.record import (
     Json,
     Moment,
@@ -20,7 +21,6 @@ from fhir_server.pathways.invariants.record import (
     parts,
     window_of,
 )
-from fhir_server.pathways.apply_steps import STATUS_REASON
 
 _MISSED = frozenset(("window-closed", "answered-late"))
 
