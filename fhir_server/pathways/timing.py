@@ -124,7 +124,7 @@ def read_repeat(timing: dict[str, Any], place: str, most: int) -> list[Delay]:
         raise _unrepeatable(f"{unknown[0]} is not carried out", place, "not-supported")
     unit, period = repeat.get("periodUnit"), repeat.get("period")
     if repeat.get("frequency", 1) != 1 or unit not in (*_DAYS, *_MONTHS) or not period or period != int(period):
-        raise _unrepeatable("it is once every whole number (period) of d, wk, mo or a (periodUnit)", place, "not-supported")
+        raise _unrepeatable("it is once every whole period of d, wk, mo or a", place, "not-supported")
     each = _delay(int(period), unit)
     ends = [repeat["count"]] if "count" in repeat else []
     if "boundsDuration" in repeat:
