@@ -202,7 +202,8 @@ def _care_plan(
         plan["supportingInfo"] = [{"reference": context.referral}]
     if goals:
         plan["goal"] = [{"reference": f"Goal/{goal['id']}"} for goal in goals]
-    plan["activity"] = [{"reference": {"reference": f"{step['resourceType']}/{step['id']}"}} for step in steps]
+    if steps:
+        plan["activity"] = [{"reference": {"reference": f"{step['resourceType']}/{step['id']}"}} for step in steps]
     return plan
 
 
