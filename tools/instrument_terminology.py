@@ -28,11 +28,17 @@ def generated(root: Path = ROOT) -> dict[str, str]:
     """The text of each file by its name in terminology/."""
     questionnaires = [_read(path) for path in sorted(root.glob("questionnaires/*/questionnaire.json"))]
     scored = [_Scored(path.parent) for path in sorted(root.glob("questionnaires/*/scoring.json"))]
+    warned = [_read(path) for path in sorted(root.glob("questionnaires/*/alerts.json"))]
     newest = max(questionnaire["date"] for questionnaire in questionnaires)
     resources = [system for questionnaire in questionnaires for system in _answers(questionnaire)]
     for identity, title, description, concepts in (
         ("msk-instrument", "MSK instrument", "The outcome instruments, by their folder.", _instruments(scored)),
-        ("msk-score", "MSK score", "Scores and alerts of the instruments, as [instrument].[score].", _scores(scored)),
+        (
+            "msk-score",
+            "MSK score",
+            "Scores and alerts of the instruments and forms, as [instrument].[score].",
+            _scores(scored, warned),
+        ),
         ("msk-score-band", "MSK score band", "Bands and strata of scores, as [instrument].[band].", _bands(scored)),
         (
             "msk-scoring-algorithm",
@@ -71,7 +77,7 @@ def _instruments(scored: Iterable[_Scored]) -> Iterator[Json]:
         yield {"code": instrument.id, "display": instrument.name, "definition": instrument.purpose}
 
 
-def _scores(scored: Iterable[_Scored]) -> Iterator[Json]:
+def _scores(scored: Iterable[_Scored], warned: Iterable[Json]) -> Iterator[Json]:
     for instrument in scored:
         for score in instrument.scores:
             code = f"{instrument.id}.{score['name']}"
@@ -82,6 +88,13 @@ def _scores(scored: Iterable[_Scored]) -> Iterator[Json]:
                 "display": alert["title"],
                 "definition": f"An alert: answered above {alert['above']}, whatever the total; "
                 f"{alert['above']} once an amendment has corrected it.",
+            }
+    for form in warned:
+        for alert in form["alerts"]:
+            yield {
+                "code": f"{form['instrument']}.{alert['name']}",
+                "display": alert["title"],
+                "definition": f"An alert of a form that is not scored: answered yes, or above {alert['above']}.",
             }
 
 

@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """An entry of `alerts` in a scoring definition."""
+    """An entry of `alerts` in a scoring definition, or in the alerts.json of a form that is not scored."""
 
     name: str
     item: str
@@ -50,6 +50,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 class _Definition(msgspec.Struct):
     instrument: str
+    """Id of the instrument, or of the form."""
     alerts: list[Alert] = []
 
 
@@ -83,10 +84,12 @@ def _raised(response: Json) -> Iterator[tuple[str, Alert, Decimal | None]]:
         return
     url = str(response.get("questionnaire", "")).partition("|")[0]
     named = url.rpartition("/Questionnaire/")[2].lower()
+    given: dict[str, list[Json]] = {alert.item: [] for _, alert in _alerts()}
+    _collect(response, given)
     for instrument, alert in _alerts():
-        answers = _answers(response, alert.item)
+        answers = given[alert.item]
         if instrument != named:
-            answers = (answer for answer in answers if _is_coded_by(answer, instrument))
+            answers = [answer for answer in answers if _is_coded_by(answer, instrument)]
         values = [_number(answer) for answer in answers]
         if raising := [value for value in values if value is None or value > alert.above]:
             yield instrument, alert, max((value for value in raising if value is not None), default=None)
@@ -105,22 +108,24 @@ def subject_of(response: Json) -> tuple[str, str] | None:
 
 @cache
 def _alerts() -> tuple[tuple[str, Alert], ...]:
-    """Each with its instrument. `fhir-server instruments check` checks the definitions."""
+    """Each with its instrument or form. `fhir-server instruments check` checks those of the instruments."""
     folder = Path(content_files.root()) / "questionnaires"
     decoder = msgspec.json.Decoder(_Definition)
-    found = [decoder.decode(path.read_bytes()) for path in sorted(folder.glob("*/scoring.json"))]
+    paths = [path for name in ("scoring.json", "alerts.json") for path in sorted(folder.glob(f"*/{name}"))]
+    found = [decoder.decode(path.read_bytes()) for path in paths]
     return tuple((definition.instrument, alert) for definition in found for alert in definition.alerts)
 
 
-def _answers(parent: Json, link_id: str) -> Iterator[Json]:
-    """Every answer to the item, wherever it stands."""
+def _collect(parent: Json, given: dict[str, list[Json]]) -> None:
+    """Adds to `given` every answer to one of its items, wherever it stands."""
     for item in parent.get("item", ()):
         answers = item.get("answer", ())
-        if item.get("linkId") == link_id:
-            yield from (answer for answer in answers if _is_given(answer))
+        link_id = item.get("linkId")
+        if link_id in given:
+            given[link_id] += [answer for answer in answers if _is_given(answer)]
         for below in (item, *answers):
             if "item" in below:
-                yield from _answers(below, link_id)
+                _collect(below, given)
 
 
 def _is_coded_by(answer: Json, instrument: str) -> bool:

@@ -70,6 +70,29 @@ def test_answers_that_do_not(answer: dict[str, Any]) -> None:
     assert made(answered(answer)) == []
 
 
+RED_FLAGS = f"{BASE}/Questionnaire/msk-red-flags|1.0.0-neutral"
+
+
+def test_a_form_that_is_not_scored_alerts_too() -> None:
+    """One yes among the red flags: a Flag and a Task that says what to do; the other answers raise nothing."""
+    items = [
+        {"linkId": "numb_saddle", "answer": [{"valueBoolean": True}]},
+        {"linkId": "fever", "answer": [{"valueBoolean": False}]},
+        {"linkId": "comment", "answer": [{"valueString": "since Monday"}]},
+    ]
+    flag, task = made(answered(questionnaire=RED_FLAGS, item=items))
+    assert flag["code"]["coding"][0]["code"] == "msk-red-flags.numb_saddle"
+    assert task["priority"] == "urgent"
+    assert "Ring the patient now" in task["description"]
+
+
+def test_the_same_answer_in_another_form_is_not_an_alert_of_this_one() -> None:
+    items = [{"linkId": "fever", "answer": [{"valueBoolean": True}]}]
+    flag, _ = made(answered(questionnaire=f"{BASE}/Questionnaire/wound-check|1.0.0-neutral", item=items))
+    assert flag["code"]["coding"][0]["code"] == "wound-check.fever"
+    assert made(answered(questionnaire="https://example.org/Questionnaire/other|1", item=items)) == []
+
+
 def test_the_highest_of_several_answers_counts() -> None:
     _, task = made(answered({"valueInteger": 0}, {"valueInteger": 1}, {"valueInteger": 3}))
     assert "answered 3" in task["description"]
