@@ -49,6 +49,15 @@ class Catalogue:
         versions = self._shipped.get(url, {})
         return versions.get(version) if bar else next(iter(versions.values()), None)
 
+    def beginning(self, start: str) -> list[dict[str, Any]]:
+        """The resources of ours whose `url|version` begins so."""
+        return [
+            resource
+            for url, versions in self._shipped.items()
+            for version, resource in versions.items()
+            if f"{url}|{version}".startswith(start)
+        ]
+
     def fault_of(self, canonical: str) -> str | None:
         """Why nothing is known under `canonical`; None when it resolves."""
         bare = canonical.partition("#")[0]

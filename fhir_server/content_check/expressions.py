@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server import spec
 from fhir_server.content_check.catalogue import Catalogue
 from fhir_server.content_check.finding import Fault, Path
+from fhir_server.content_check.literals import literal_faults
 from fhir_server.content_check.walk import Node
 from fhir_server.errors import FhirError
 from fhir_server.fhirpath import EvaluationError, InvalidExpression, compile  # noqa: A004
@@ -49,8 +50,10 @@ def _expression(kind: str, node: Node, catalogue: Catalogue) -> Iterator[Fault]:
         faults = list(_compiled(text, path, catalogue))
         yield from faults
         if kind in ("PlanDefinition", "ActivityDefinition") and not faults:
-            for name in sorted({one.name for one in nodes_of(parse(text)) if isinstance(one, External)} - OF_PLANS):
+            tree = parse(text)
+            for name in sorted({one.name for one in nodes_of(tree) if isinstance(one, External)} - OF_PLANS):
                 yield Fault(path, f"%{name} is no variable of a plan: {', '.join(sorted(OF_PLANS))}.")
+            yield from literal_faults(tree, path, catalogue)
 
 
 def _compiled(text: str, path: Path, catalogue: Catalogue) -> Iterator[Fault]:

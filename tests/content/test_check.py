@@ -20,6 +20,7 @@ Json = dict[str, Any]
 Change = Callable[[Json], object]
 BASE = "https://fhir.example.org/msk"
 CORE = "http://hl7.org/fhir/StructureDefinition"
+ANSWERS = f"%responses.where(questionnaire.startsWith('{BASE}/Questionnaire/oks|')).item"
 SHORT_ENOUGH_SECONDS = 5
 """Of processor time; it takes less than one."""
 
@@ -390,6 +391,70 @@ BROKEN: dict[str, tuple[Callable[[], Json], Change, str, str, str]] = {
         "PlanDefinition.action[0].condition[0].expression.expression",
         "%score is no variable",
     ),
+    "expression: a score that no instrument has": (
+        plan,
+        lambda one: put(
+            one,
+            "action",
+            0,
+            "condition",
+            0,
+            "expression",
+            "expression",
+            "%scores.where(code.coding.code = 'oks.totl').exists()",
+        ),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "no score or band oks.totl",
+    ),
+    "expression: a form that is not shipped": (
+        plan,
+        lambda one: put(
+            one,
+            "action",
+            0,
+            "condition",
+            0,
+            "expression",
+            "expression",
+            "%responses.where(questionnaire.startsWith('https://fhir.example.org/msk/Questionnaire/okss')).exists()",
+        ),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "Nothing is shipped",
+    ),
+    "expression: an item that the form does not have": (
+        plan,
+        lambda one: put(
+            one,
+            "action",
+            0,
+            "condition",
+            0,
+            "expression",
+            "expression",
+            f"{ANSWERS}.where(linkId = 'q99').exists()",
+        ),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "has the linkId q99",
+    ),
+    "expression: an answer that the item does not have": (
+        plan,
+        lambda one: put(
+            one,
+            "action",
+            0,
+            "condition",
+            0,
+            "expression",
+            "expression",
+            f"{ANSWERS}.where(linkId = 'q1').answer.value.code = '9'",
+        ),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "9 is no answer",
+    ),
     "expression: another language": (
         plan,
         lambda one: put(one, "action", 0, "condition", 0, "expression", "language", "text/cql"),
@@ -680,6 +745,13 @@ def test_codes_of_other_publishers_are_told_as_not_checked() -> None:
     report = checked(resource)
     assert report.findings == ()
     assert [(one.system, one.codes) for one in report.unchecked] == [("http://snomed.info/sct", 1)]
+
+
+def test_a_condition_on_a_score_and_an_answer_that_there_are() -> None:
+    resource = plan()
+    text = f"%scores.where(code.coding.code = 'oks.total').exists() and {ANSWERS}.where(linkId = 'q1').answer.value"
+    put(resource, "action", 0, "condition", 0, "expression", "expression", f"{text}.code = '4'")
+    assert checked(resource).findings == ()
 
 
 def test_given_files_may_refer_to_each_other_and_stand_for_shipped_ones() -> None:
