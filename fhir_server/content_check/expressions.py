@@ -15,15 +15,15 @@ from fhir_server.errors import FhirError
 from fhir_server.fhirpath import EvaluationError, InvalidExpression, compile  # noqa: A004
 from fhir_server.fhirpath.ast import External, nodes_of
 from fhir_server.fhirpath.parser import parse
+from fhir_server.fhirpath.temporal import parse_date
+from fhir_server.pathways.expressions import FACTS
 from fhir_server.search.custom import parameters_of
 from fhir_server.search.registry import R4
 
 FHIRPATH = "text/fhirpath"
-OF_PLANS = frozenset(
-    {"patient", "scores", "baseline", "responses", "referral", "today"}
-    | {"resource", "rootResource", "context", "ucum", "sct", "loinc"}
-)
-"""What an expression of a PlanDefinition may name with %: the variables of $apply, and FHIRPath's own."""
+OF_PLANS = frozenset({*FACTS, "resource", "rootResource", "context", "ucum", "sct", "loinc"})
+"""What an expression of a plan may name with %: the facts of the patient, and FHIRPath's own."""
+_NOBODY = {"resourceType": "Patient"}
 _EXTENSION = re.compile(r"extension\('(http[^']*)'\)")
 
 
@@ -54,6 +54,20 @@ def _expression(kind: str, node: Node, catalogue: Catalogue) -> Iterator[Fault]:
             for name in sorted({one.name for one in nodes_of(tree) if isinstance(one, External)} - OF_PLANS):
                 yield Fault(path, f"%{name} is no variable of a plan: {', '.join(sorted(OF_PLANS))}.")
             yield from literal_faults(tree, path, catalogue)
+            yield from _evaluated(text, path, "condition" in node.path)
+
+
+def _evaluated(text: str, path: Path, condition: bool) -> Iterator[Fault]:
+    """What fails, or is no condition, even of a patient of whom nothing is known."""
+    facts: dict[str, Any] = {name: [] for name in FACTS}
+    facts |= {"patient": _NOBODY, "today": parse_date("2026-11-25")}
+    try:
+        found = compile(text).evaluate(_NOBODY, facts)
+    except (InvalidExpression, EvaluationError) as error:
+        yield Fault(path, str(error))
+        return
+    if condition and found and not (len(found) == 1 and isinstance(found[0], bool)):
+        yield Fault(path, f"A condition gives true or false; this one gives {found[0]!r}.")
 
 
 def _compiled(text: str, path: Path, catalogue: Catalogue) -> Iterator[Fault]:

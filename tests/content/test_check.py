@@ -455,6 +455,20 @@ BROKEN: dict[str, tuple[Callable[[], Json], Change, str, str, str]] = {
         "PlanDefinition.action[0].condition[0].expression.expression",
         "9 is no answer",
     ),
+    "expression: a condition that is a number": (
+        plan,
+        lambda one: put(one, "action", 0, "condition", 0, "expression", "expression", "%scores.count()"),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "gives true or false",
+    ),
+    "expression: a condition that fails": (
+        plan,
+        lambda one: put(one, "action", 0, "condition", 0, "expression", "expression", "(1 | 2).single() = 1"),
+        "expression",
+        "PlanDefinition.action[0].condition[0].expression.expression",
+        "single",
+    ),
     "expression: another language": (
         plan,
         lambda one: put(one, "action", 0, "condition", 0, "expression", "language", "text/cql"),
