@@ -8,14 +8,21 @@ from __future__ import annotations
 from fhir_server.errors import BusinessRule, operation_outcome
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.exchange import Response
+from fhir_server.model.json import encode
 from fhir_server.operations.plans import Applying, drafts_of, plan_for, put_plan
 from fhir_server.operations.plans_parameters import anchors_given, expression, reference
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.scorer import StoreReading
+from fhir_server.pathways.apply import AppliedPlan
+from fhir_server.pathways.apply_request_group import as_request_group
 from fhir_server.storage.base import StoredVersion, Transaction
 
 LATERALITIES = ("left", "right", "bilateral")
 """CodeSystem msk-laterality."""
+
+REQUEST_GROUP = "requestgroup"
+OUTPUTS = ("careplan", REQUEST_GROUP)
+"""The plan as it is stored, and as R4's own $apply answers, with nothing stored."""
 
 
 async def apply(call: OperationRequest) -> Response:
@@ -24,16 +31,33 @@ async def apply(call: OperationRequest) -> Response:
     reading = StoreReading(server.store, call.scope)
     definition = present(await reading.current(*call.target), *call.target)
     applied = await plan_for(server, reading, definition, _applying(call))
+    if _output(call) == REQUEST_GROUP:
+        plan = as_request_group(applied, server.settings.canonical_base)
+        return _with_issues(Response(200, encode(plan)), applied)
     drafts = drafts_of(server, applied)
 
     async def work(transaction: Transaction) -> StoredVersion:
         return await put_plan(server, transaction, applied, drafts)
 
     care_plan = await server.store.write(call.scope, work)
-    answer = written(call.request, care_plan, 201, applied.issues)
+    return _with_issues(written(call.request, care_plan, 201, applied.issues), applied)
+
+
+def _with_issues(answer: Response, applied: AppliedPlan) -> Response:
     if applied.issues and answer.outcome is None:
         answer.outcome = operation_outcome(applied.issues)
     return answer
+
+
+def _output(call: OperationRequest) -> str:
+    given = str(call.one("output") or OUTPUTS[0])
+    if given not in OUTPUTS:
+        raise BusinessRule(
+            f"output must be one of {', '.join(OUTPUTS)}, not {given!r}.",
+            code="code-invalid",
+            expression=expression("output"),
+        )
+    return given
 
 
 def _side(call: OperationRequest) -> str | None:

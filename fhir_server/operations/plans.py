@@ -125,7 +125,7 @@ async def put_plan(
 
     Raises BusinessRule (422) when the patient has an active plan of the pathway for the same side.
     """
-    await refuse_overlap(server, transaction, applied.care_plan, applied.pathway)
+    await refuse_overlap(server, transaction, applied.care_plan, applied.pathway.url)
     if server.settings.enforce_references:
         made = frozenset(f"{resource['resourceType']}/{resource['id']}" for resource in applied.resources)
         for resource in applied.resources:

@@ -32,8 +32,7 @@ EARLIEST = date(1900, 1, 1)
 class AppliedPlan:
     """The CarePlan, and one resource per step in the order of the pathway."""
 
-    pathway: str
-    """Url of the PlanDefinition."""
+    pathway: Pathway
     care_plan: dict[str, Any]
     steps: list[dict[str, Any]]
     goals: list[dict[str, Any]]
@@ -69,7 +68,7 @@ def apply_pathway(
             if fault is not None:
                 issues.append(condition_failed(step, resource, fault))
     goals = [goal_resource(goal, context) for goal in pathway.goals]
-    return AppliedPlan(pathway.url, _care_plan(pathway, plan_id, steps, goals, context), steps, goals, issues)
+    return AppliedPlan(pathway, _care_plan(pathway, plan_id, steps, goals, context), steps, goals, issues)
 
 
 def condition_failed(step: Step, resource: dict[str, Any], fault: str) -> Issue:

@@ -272,6 +272,18 @@ def period(window: Window) -> dict[str, str]:
     return {"start": window.start.isoformat(), "end": window.end.isoformat()}
 
 
+def period_of(resource: dict[str, Any]) -> dict[str, Any] | None:
+    """The window of a step."""
+    match resource["resourceType"]:
+        case "Task":
+            found = resource.get("restriction", {}).get("period")
+        case "Appointment":
+            found = next(iter(resource.get("requestedPeriod", ())), None)
+        case _:
+            found = resource.get("occurrencePeriod")
+    return found if found is None else dict(found)
+
+
 def moment(context: Context) -> str:
     return context.now.isoformat(timespec="seconds")
 

@@ -17,6 +17,7 @@ from fhir_server.pathways.apply import condition_failed
 from fhir_server.pathways.apply_steps import (
     give_reason,
     period,
+    period_of,
     reason_of,
     request_status,
     set_values,
@@ -102,7 +103,7 @@ def _progress(resource: Json, zone: ZoneInfo, ended: date | None, is_dated: bool
         over=done or status in _OVER[kind],
         done_on=(ended or _done_on(resource, zone)) if done else None,
         gone=status in _GONE,
-        decided=_window(resource) is not None if is_dated else reason_of(resource) != CONDITION_FAILED,
+        decided=period_of(resource) is not None if is_dated else reason_of(resource) != CONDITION_FAILED,
     )
 
 
@@ -129,7 +130,7 @@ def day_of(text: str, zone: ZoneInfo) -> date | None:
 
 
 def _settle(step: Step, resource: Json, outcome: Outcome, moment: Moment, replanned: Replanned) -> None:
-    moves = step.is_dated and _window(resource) != _stored(outcome.window)
+    moves = step.is_dated and period_of(resource) != _stored(outcome.window)
     if resource["status"] in _ARRANGED:
         if outcome.dropped or moves:
             text = (
@@ -152,17 +153,6 @@ def _settle(step: Step, resource: Json, outcome: Outcome, moment: Moment, replan
 
 def _stored(window: Window | None) -> Json | None:
     return None if window is None else dict(period(window))
-
-
-def _window(resource: Json) -> Json | None:
-    match resource["resourceType"]:
-        case "Task":
-            found = resource.get("restriction", {}).get("period")
-        case "Appointment":
-            found = next(iter(resource.get("requestedPeriod", ())), None)
-        case _:
-            found = resource.get("occurrencePeriod")
-    return found if found is None else dict(found)
 
 
 def stood_down(resource: Json, reason: str, moment: Moment) -> Json:

@@ -351,6 +351,37 @@ def test_what_does_not_apply_stands_down_with_what_follows_it(client: Client) ->
     assert steps["c"]["cancelationReason"]["coding"][0]["code"] == "not-applicable"
 
 
+def test_the_plan_as_a_request_group_is_not_stored(client: Client) -> None:
+    """R4 plandefinition-operation-apply.html: a CarePlan with a single activity represented by a RequestGroup."""
+    group = {"id": "g", "title": "Group", "action": [action("b", relatedAction=follows("a"), condition=when(LOW))]}
+    goal = {"description": {"text": "Walk to the shop"}}
+    plan = define(client, "try-output", action("a", "request", extension=counted("received")), group, goal=[goal])
+    subject = client.patient()
+    client.plan(plan, subject)
+    before = client.get("Task?_summary=count")["total"]
+    answer = client.apply(plan, subject, {"name": "output", "valueCode": "requestgroup"})
+    assert answer.status_code == 200, answer.text
+    made = answer.json()
+    assert "id" not in made
+    assert made["activity"] == [{"reference": {"reference": "#request-group"}}]
+    contained = {one["id"]: one for one in made["contained"]}
+    first, second = contained["request-group"]["action"]
+    assert first["resource"] == {"reference": "#step-1"}
+    assert first["timingPeriod"] == {"start": "2026-03-02", "end": "2026-03-09"}
+    assert second["action"][0]["condition"][0]["expression"]["expression"] == LOW
+    assert contained["step-1"]["basedOn"] == [{"reference": "#"}]
+    assert made["goal"] == [{"reference": "#goal-1"}]
+    checked = client.send("POST", "CarePlan/$validate", made)
+    assert all(issue["severity"] != "error" for issue in checked.json()["issue"]), checked.text
+    assert client.get("Task?_summary=count")["total"] == before
+    assert client.get(f"CarePlan?subject={subject}&_summary=count")["total"] == 1
+
+
+def test_an_output_that_is_none(client: Client) -> None:
+    issue = issue_of(client.apply(KNEE, client.patient(), {"name": "output", "valueCode": "bundle"}), 422)
+    assert issue["code"] == "code-invalid"
+
+
 # What cannot be.
 
 
