@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 MOST_PLANS = 50
 """PlanDefinitions that one plan may be made of."""
-_KEPT = 200
+_KEPT = 1000
 """Pathways and activities kept ready."""
 
 

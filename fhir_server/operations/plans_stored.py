@@ -11,6 +11,7 @@ from fhir_server.model.dates import zone
 from fhir_server.operations.found import found
 from fhir_server.operations.plans_parameters import expression
 from fhir_server.operations.stored import content_of
+from fhir_server.pathways.apply_steps import KINDS
 from fhir_server.pathways.replan import action_of, day_of
 from fhir_server.storage.base import StoredVersion, Transaction
 
@@ -37,13 +38,16 @@ def anchor_days(care_plan: Json, canonical_base: str) -> dict[str, date]:
     for extension in care_plan.get("extension", ()):
         if extension["url"] == url:
             parts = {part["url"]: part for part in extension.get("extension", ())}
-            days[parts["event"]["valueCode"]] = date.fromisoformat(parts["date"]["valueDate"])
+            event, day = parts.get("event", {}).get("valueCode"), parts.get("date", {}).get("valueDate", "")
+            # What a client wrote there by halves dates nothing.
+            if event is not None and len(day) == len("2026-01-01"):
+                days[event] = date.fromisoformat(day)
     return days
 
 
 def side_of(care_plan: Json, canonical_base: str) -> str | None:
     url = f"{canonical_base}/StructureDefinition/msk-laterality"
-    return next((one["valueCode"] for one in care_plan.get("extension", ()) if one["url"] == url), None)
+    return next((one.get("valueCode") for one in care_plan.get("extension", ()) if one["url"] == url), None)
 
 
 def referral_of(care_plan: Json) -> str | None:
@@ -54,7 +58,8 @@ def referral_of(care_plan: Json) -> str | None:
 
 async def steps_of(transaction: Transaction, care_plan: Json, canonical_base: str) -> dict[str, Json]:
     """The plan's steps by action; what was added to the plan by hand has none and is left alone."""
-    keys = [local(one["reference"].get("reference", "")) for one in care_plan.get("activity", ()) if "reference" in one]
+    keys = [local(one.get("reference", {}).get("reference", "")) for one in care_plan.get("activity", ())]
+    keys = [key for key in keys if key[0] in KINDS]
     there = await transaction.versions(keys, bodies=True)
     steps = {}
     for key in keys:

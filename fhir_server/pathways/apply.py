@@ -212,6 +212,8 @@ def with_anchors(care_plan: dict[str, Any], anchors: dict[str, date], canonical_
     others = [extension for extension in care_plan.get("extension", ()) if extension["url"] != url]
     extensions = [*(anchor_date(event, day, canonical_base) for event, day in anchors.items()), *others]
     plan = {key: value for key, value in care_plan.items() if key != "extension"}
+    if anchors:
+        plan["period"] = {**plan.get("period", {}), "start": min(anchors.values()).isoformat()}
     return {**plan, "extension": extensions} if extensions else plan
 
 

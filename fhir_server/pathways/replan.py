@@ -66,7 +66,8 @@ def action_of(resource: Json, canonical_base: str) -> str | None:
     url = f"{canonical_base}/StructureDefinition/msk-step-action"
     for extension in resource.get("extension", ()):
         if extension["url"] == url:
-            return str(extension["valueString"])
+            action: str | None = extension.get("valueString")
+            return action
     return None
 
 

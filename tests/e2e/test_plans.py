@@ -587,6 +587,83 @@ def test_a_second_active_plan_of_the_pathway(client: Client) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("extension", [{"url": f"{BASE}/StructureDefinition/msk-anchor-date", "valueDate": "2026-01-05"}]),
+        (
+            "extension",
+            [
+                {
+                    "url": f"{BASE}/StructureDefinition/msk-anchor-date",
+                    "extension": [{"url": "event", "valueCode": "listed"}, {"url": "date", "valueDate": "2026"}],
+                },
+                {"url": f"{BASE}/StructureDefinition/msk-laterality", "valueString": "left"},
+            ],
+        ),
+        ("activity", [{"detail": {"status": "not-started"}}, {"reference": {"display": "x"}}]),
+        ("activity", [{"reference": {"reference": "Task/not-here"}}]),
+        ("supportingInfo", [{"display": "x"}, {"reference": "ServiceRequest/not-here"}]),
+    ],
+)
+def test_a_plan_that_was_written_by_halves_is_settled_as_far_as_it_goes(
+    client: Client, element: str, value: Any
+) -> None:
+    made = knee(client)
+    client.put({**made, element: value})
+    assert client.replan(made, received="2026-01-06").status_code == 200
+    assert client.get(f"CarePlan/{made['id']}")["period"]["start"] <= "2026-01-06"
+
+
+def test_a_step_that_lost_its_action_is_left_alone(client: Client) -> None:
+    made = knee(client, operation="2026-03-10")
+    step = client.steps(made)["m6-oks"]
+    client.put({**step, "extension": [{"url": f"{BASE}/StructureDefinition/msk-step-action", "valueString": "mine"}]})
+    assert client.replan(made, operation="2026-09-01").status_code == 200
+    assert client.get(f"Task/{step['id']}")["restriction"] == step["restriction"]
+
+
+@pytest.mark.parametrize("canonicals", [None, [f"{BASE}/PlanDefinition/gone|1"], [f"{BASE}/PlanDefinition/{KNEE}"]])
+def test_a_plan_whose_definition_is_not_here(client: Client, canonicals: list[str] | None) -> None:
+    made = knee(client)
+    client.put({**{k: v for k, v in made.items() if k != "instantiatesCanonical"},
+                **({"instantiatesCanonical": canonicals} if canonicals else {})})  # fmt: skip
+    issue = issue_of(client.replan(made, operation="2026-09-01"), 422)
+    assert issue["expression"] == ["CarePlan.instantiatesCanonical"]
+
+
+PATHWAYS = (
+    "carpal-tunnel",
+    "chronic-pain",
+    "early-inflammatory-arthritis",
+    "hip-oa-arthroplasty",
+    "knee-oa-arthroplasty",
+    "low-back-pain",
+    "shoulder-pain",
+)
+
+
+@pytest.mark.parametrize("pathway", PATHWAYS)
+def test_every_shipped_pathway_is_applied_and_settled_without_a_fault(client: Client, pathway: str) -> None:
+    subject = client.patient(gender="female")
+    parameters = [{"name": "subject", "valueString": subject}, anchor(("received", "2026-02-23"))]
+    body = {"resourceType": "Parameters", "parameter": parameters}
+    path = f"PlanDefinition/{pathway}-1.0.0/$apply"
+    answer = client.send("POST", path, body, Prefer="return=OperationOutcome")
+    assert answer.status_code == 201, answer.text
+    assert [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"] == []
+    made = client.get(answer.headers["Location"].partition("/fhir/")[2])
+    assert client.replan(made).headers["ETag"] == 'W/"1"'
+    steps = client.steps(made)
+    for name, step in steps.items():
+        if step["resourceType"] == "Task" and step["status"] in ("requested", "draft", "failed"):
+            client.put({**step, "status": "completed", "executionPeriod": {"end": "2026-03-02"}})
+            answer = client.send("POST", f"CarePlan/{made['id']}/$replan", Prefer="return=OperationOutcome")
+            assert answer.status_code == 200, answer.text
+            warned = [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"]
+            assert warned == [], f"{name}: {warned}"
+
+
 def test_two_at_once_make_one_plan(client: Client) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
