@@ -15,6 +15,7 @@ from fhir_server.content_check.differentials import element_faults
 from fhir_server.content_check.expressions import expression_faults
 from fhir_server.content_check.finding import Fault, Finding, expression_of, line_of, path_of
 from fhir_server.content_check.identity import identity_faults
+from fhir_server.content_check.invariants import invariant_faults
 from fhir_server.content_check.links import link_faults
 from fhir_server.content_check.walk import nodes
 from fhir_server.validation import issues
@@ -71,6 +72,7 @@ def _faults(artefact: Artefact, catalogue: Catalogue) -> Iterator[tuple[str, Fau
         return
     elements = list(nodes(resource))
     for rule, faults in (
+        ("invariant", invariant_faults(resource, elements)),
         ("identity", identity_faults(resource)),
         ("canonical", canonical_faults(elements, catalogue)),
         ("code", code_faults(resource, elements, catalogue)),

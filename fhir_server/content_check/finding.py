@@ -29,7 +29,7 @@ class Finding:
     file: str
     line: int
     rule: str
-    """Which kind of rule: structure, identity, canonical, code, expression, element or link."""
+    """Which kind of rule: structure, invariant, identity, canonical, code, expression, element or link."""
     expression: str
     text: str
 

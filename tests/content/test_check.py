@@ -184,6 +184,27 @@ BROKEN: dict[str, tuple[Callable[[], Json], Change, str, str, str]] = {
         "PlanDefinition.status",
         "must be one of",
     ),
+    "invariant: a narrower target without a comment (cmd-1)": (
+        concept_map,
+        lambda one: put(one, "group", 0, "element", 0, "target", 0, "equivalence", "narrower"),
+        "invariant",
+        "ConceptMap.group[0].element[0].target[0]",
+        "cmd-1",
+    ),
+    "invariant: a group without items (que-1)": (
+        form,
+        lambda one: put(one, "item", 0, "type", "group"),
+        "invariant",
+        "Questionnaire.item[0]",
+        "que-1",
+    ),
+    "invariant: a slice with a dot in its name (eld-16)": (
+        profile,
+        lambda one: put(element(one, 2), "sliceName", "nhs.number"),
+        "invariant",
+        "StructureDefinition.differential.element[2]",
+        "eld-16",
+    ),
     "identity: no publisher": (
         form,
         lambda one: one.pop("publisher"),
