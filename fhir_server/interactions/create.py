@@ -8,7 +8,7 @@ from fhir_server.errors import FhirError, Issue
 from fhir_server.interactions.answer import written
 from fhir_server.interactions.body import resource_of
 from fhir_server.interactions.condition import foresee, sole_match
-from fhir_server.interactions.consequences import react
+from fhir_server.interactions.consequences import AlreadyStored, react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
@@ -21,7 +21,10 @@ from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 
 async def create(server: Server, request: Request, resource_type: str) -> Response:
-    """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do."""
+    """201 with the new resource; with If-None-Exist 200 and the one that matches, 412 when several do.
+
+    What is sent again and must not be there twice is answered as by If-None-Exist (interactions/consequences.py).
+    """
 
     def read() -> tuple[dict[str, Any], Draft]:
         resource = resource_of(server, request, resource_type)
@@ -48,9 +51,12 @@ async def create(server: Server, request: Request, resource_type: str) -> Respon
         await check_references(server, transaction, resource)
         warnings = await check_answers(server, transaction, resource)
         version = await transaction.put(draft)
-        return version, 201, [*warnings, *await react(server, transaction, version)]
+        return version, 201, [*warnings, *await react(server, transaction, version, replaceable=True)]
 
-    return written(request, *await server.store.write(request.scope, work))
+    try:
+        return written(request, *await server.store.write(request.scope, work))
+    except AlreadyStored as known:
+        return written(request, known.version, 200, known.issues)
 
 
 def criteria_of(request: Request) -> str | list[tuple[str, str]] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Protocol
 
 from fhir_server.errors import BusinessRule
@@ -12,7 +11,6 @@ from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.scoring import Scoring, score_response
 from fhir_server.instruments.subject import stored_patient_id, subject_at
 from fhir_server.interactions.exchange import Server
-from fhir_server.model.dates import zone
 from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import SearchPage, Store, StoredVersion
 from fhir_server.storage.query import Query
@@ -56,6 +54,7 @@ class Scorer:
 
     def __init__(self, server: Server, reading: Reading, questionnaire: str | None = None) -> None:
         self._settings = server.settings
+        self._clock = server.clock
         self._reading = reading
         self._questionnaire = questionnaire
 
@@ -70,7 +69,7 @@ class Scorer:
         return score_response(
             await self._instrument(canonical if isinstance(canonical, str) else ""),
             named,
-            now=datetime.now(zone(settings.time_zone)),
+            now=self._clock.now(),
             allow_unverified=settings.score_unverified == "allow",
             subject=subject_at(patient, named.get("authored")),
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.errors import Issue
 from fhir_server.interactions.exchange import Server
+from fhir_server.model.dates import zone
 from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import StoredVersion, Transaction
 
@@ -27,6 +29,15 @@ class Write:
         if self._resource is None:
             self._resource = content_of(self.version)
         return self._resource
+
+    @property
+    def canonical_base(self) -> str:
+        return self.server.settings.canonical_base
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """In which the days of windows are counted."""
+        return zone(self.server.clock.time_zone)
 
     async def before(self) -> dict[str, Any] | None:
         """The content before this write; None when the resource is new or was deleted."""
