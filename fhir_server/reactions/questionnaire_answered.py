@@ -14,11 +14,27 @@ from fhir_server.instruments.catalogue import shipped
 from fhir_server.interactions.consequences import AlreadyStored
 from fhir_server.operations.score_storage import store_scores
 from fhir_server.operations.scorer import Scorer
-from fhir_server.operations.stored import content_of
 from fhir_server.pathways.apply_steps import WINDOW_CLOSED
-from fhir_server.pathways.step_outcome import done, late, outputs, questionnaires, response_given, same_canonical, started
+from fhir_server.pathways.step_outcome import (
+    done,
+    late,
+    outputs,
+    questionnaires,
+    response_given,
+    same_canonical,
+    started,
+)
 from fhir_server.pathways.steps import STATES, UNDER_WAY, days_of, has_reason, is_late, is_planned, window_of
-from fhir_server.reactions.patient_steps import Json, named_task, open_tasks, put_task, read, settle, task_with_output, warning
+from fhir_server.reactions.patient_steps import (
+    Json,
+    named_task,
+    open_tasks,
+    put_task,
+    read,
+    settle,
+    task_with_output,
+    warning,
+)
 from fhir_server.reactions.registry import Write
 from fhir_server.reactions.responder import check_responder
 
@@ -131,7 +147,7 @@ async def _answer_open(write: Write) -> list[Issue]:
 
 def _is_open(task: Json, today: date, zone: ZoneInfo, authored: tuple[date, date] | None) -> bool:
     """Whether answers that name no step may be for this one: its window is open, and was when they were given."""
-    first, last = window_of(task, zone)
+    first, _ = window_of(task, zone)
     if first is None:
         return task["status"] != "draft" and not is_late(task, today, zone)
     given = today if authored is None else authored[1]
@@ -215,10 +231,6 @@ def _place(write: Write) -> str:
 
 def _subject(response: Json) -> str:
     return str(response.get("subject", {}).get("reference", ""))
-
-
-def _zone(write: Write) -> ZoneInfo:
-    return ZoneInfo(write.server.clock.time_zone)
 
 
 def _kept(why: str) -> Issue:

@@ -115,9 +115,5 @@ def _is_planned(write: Write, task: Json) -> bool:
     return is_planned(task, write.server.clock.today(), write.zone, write.canonical_base)
 
 
-def _zone(write: Write) -> ZoneInfo:
-    return ZoneInfo(write.server.clock.time_zone)
-
-
 def _kept(why: str) -> Issue:
     return warning(f"{why}: the Communication is kept, and ends no step.")

@@ -1,4 +1,4 @@
-"""Who may answer for a patient: a RelatedPerson of that patient who is active (R4 questionnaireresponse.html, source)."""
+"""Who may answer for a patient: a RelatedPerson of that patient, and active (R4 questionnaireresponse.html)."""
 
 from __future__ import annotations
 
