@@ -183,12 +183,19 @@ async def _score(write: Write, step: Json) -> list[Issue]:
     issues: list[Issue] = []
     if _is_instrument(write):
         version = write.version
-        scorer = Scorer(write.server, write.transaction)
+        scorer = Scorer(write.server, write.transaction, _version_asked(step, write.resource))
         kept = await store_scores(write.server, write.transaction, version, scorer, first=version.version_id == 1)
         if write.resource["status"] in _ANSWERED:
             issues += [Issue(one.code, one.diagnostics, one.expression, "warning") for one in kept.refused]
         issues += kept.warnings
     return [*issues, *await settle(write, step)]
+
+
+def _version_asked(step: Json, response: Json) -> str | None:
+    """The step says which version was to be answered, where the response leaves it open."""
+    canonical = str(response["questionnaire"])
+    asked = (one for one in questionnaires(step) if same_canonical(one, canonical))
+    return None if "|" in canonical else next(asked, None)
 
 
 def _is_instrument(write: Write) -> bool:
