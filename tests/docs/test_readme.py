@@ -48,6 +48,19 @@ def test_every_request_of_the_tour_succeeds(demo_server, repository, path_with_c
     assert not sent_matches(demo_server, script, "Task?patient=", status="failed"), "the timeline starts today"
 
 
+def test_every_request_of_the_page_on_steps_succeeds(demo_server, repository, path_with_curl):
+    blocks = requests((repository / "docs" / "steps.md").read_text())
+    assert len(blocks) == 2
+    script = "\n".join(blocks).replace(SHOWN, demo_server.root_url)
+    environment = {**os.environ, "PATH": path_with_curl}
+    done = subprocess.run(["sh", "-e", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    steps = get(demo_server, "Task?patient=walker")
+    assert [step["status"] for step in steps] == ["completed", "completed"]
+    (score,) = get(demo_server, "Observation?patient=walker&code=sure.total")
+    assert score["valueQuantity"]["value"] == 3
+
+
 def sent_matches(server, script, start, **instead):
     """What the request of the tour that starts so finds, for the patient of the tour."""
     (found,) = get(server, re.search(r"Patient\?identifier=[^']+", script)[0])
