@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.model.instant import MICROS, parse_instant
-from fhir_server.pathways.apply_steps import SDC, step_reason
+from fhir_server.pathways.apply_steps import SDC, give_reason
 from fhir_server.pathways.steps import window_of
 
 Json = dict[str, Any]
@@ -87,15 +87,16 @@ def started(task: Json, given: Given, now: datetime) -> Json:
 
 def done(task: Json, given: Given, now: datetime) -> Json:
     """The step done: what came of it takes the place of what there was of its kind."""
-    ended = _with_output(task, given, now)
+    ended = {**_with_output(task, given, now), "status": "completed"}
     ended.pop("statusReason", None)
-    return _touched({**ended, "status": "completed"}, now)
+    return _touched(ended, now)
 
 
 def late(task: Json, given: Given, now: datetime, canonical_base: str) -> Json:
     """The step missed all the same, with what came after its window."""
-    ended = _with_output(task, given, now)
-    return _touched({**ended, "status": "failed", "statusReason": step_reason(ANSWERED_LATE, canonical_base)}, now)
+    missed = {**_with_output(task, given, now), "status": "failed"}
+    give_reason(missed, ANSWERED_LATE, canonical_base)
+    return _touched(missed, now)
 
 
 def _with_output(task: Json, given: Given, now: datetime) -> Json:
