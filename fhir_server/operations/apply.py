@@ -5,20 +5,17 @@ R4 plandefinition-operation-apply.html; how this differs from it: docs/spec-clar
 
 from __future__ import annotations
 
-from fhir_server.errors import BusinessRule, operation_outcome
+from fhir_server.errors import operation_outcome
 from fhir_server.interactions.answer import present, written
 from fhir_server.interactions.exchange import Response
 from fhir_server.model.json import encode
 from fhir_server.operations.plans import Applying, drafts_of, plan_for, put_plan
-from fhir_server.operations.plans_parameters import anchors_given, expression, reference
+from fhir_server.operations.plans_parameters import anchors_given, code_given, reference, side_given
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.scorer import StoreReading
 from fhir_server.pathways.apply import AppliedPlan
 from fhir_server.pathways.apply_request_group import as_request_group
 from fhir_server.storage.base import StoredVersion, Transaction
-
-LATERALITIES = ("left", "right", "bilateral")
-"""CodeSystem msk-laterality."""
 
 REQUEST_GROUP = "requestgroup"
 OUTPUTS = ("careplan", REQUEST_GROUP)
@@ -31,7 +28,7 @@ async def apply(call: OperationRequest) -> Response:
     reading = StoreReading(server.store, call.scope)
     definition = present(await reading.current(*call.target), *call.target)
     applied = await plan_for(server, reading, definition, _applying(call))
-    if _output(call) == REQUEST_GROUP:
+    if code_given(call, "output", OUTPUTS) == REQUEST_GROUP:
         plan = as_request_group(applied, server.settings.canonical_base)
         return _with_issues(Response(200, encode(plan)), applied)
     drafts = drafts_of(server, applied)
@@ -49,28 +46,6 @@ def _with_issues(answer: Response, applied: AppliedPlan) -> Response:
     return answer
 
 
-def _output(call: OperationRequest) -> str:
-    given = str(call.one("output") or OUTPUTS[0])
-    if given not in OUTPUTS:
-        raise BusinessRule(
-            f"output must be one of {', '.join(OUTPUTS)}, not {given!r}.",
-            code="code-invalid",
-            expression=expression("output"),
-        )
-    return given
-
-
-def _side(call: OperationRequest) -> str | None:
-    given = call.one("laterality")
-    if given is not None and given not in LATERALITIES:
-        raise BusinessRule(
-            f"laterality must be one of {', '.join(LATERALITIES)}, not {given!r}.",
-            code="code-invalid",
-            expression=expression("laterality"),
-        )
-    return None if given is None else str(given)
-
-
 def _applying(call: OperationRequest) -> Applying:
     subject = reference(call, "subject")
     assert subject is not None
@@ -81,5 +56,5 @@ def _applying(call: OperationRequest) -> Applying:
         practitioner=reference(call, "practitioner"),
         organization=reference(call, "organization"),
         referral=reference(call, "referral"),
-        laterality=_side(call),
+        laterality=side_given(call),
     )

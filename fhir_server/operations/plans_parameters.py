@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from fhir_server.errors import BusinessRule
@@ -15,6 +16,9 @@ _TARGETS = {
     "organization": ("Organization",),
     "referral": ("ServiceRequest",),
 }
+
+LATERALITIES = ("left", "right", "bilateral")
+"""CodeSystem msk-laterality."""
 
 
 def anchors_given(call: OperationRequest) -> dict[str, date | None]:
@@ -57,3 +61,19 @@ def reference(call: OperationRequest, name: str) -> str | None:
 
 def expression(name: str) -> str:
     return f"Parameters.parameter.where(name='{name}').value"
+
+
+def side_given(call: OperationRequest) -> str | None:
+    return code_given(call, "laterality", LATERALITIES)
+
+
+def code_given(call: OperationRequest, name: str, allowed: Sequence[str]) -> str | None:
+    """The parameter, one of the codes `allowed`. Raises BusinessRule (422) for another."""
+    given = call.one(name)
+    if given is not None and given not in allowed:
+        raise BusinessRule(
+            f"{name} must be one of {', '.join(allowed)}, not {given!r}.",
+            code="code-invalid",
+            expression=expression(name),
+        )
+    return None if given is None else str(given)

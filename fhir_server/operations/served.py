@@ -8,9 +8,13 @@ from fhir_server.operations.lastn import lastn
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.populate import populate
 from fhir_server.operations.purge import purge
+from fhir_server.operations.referral import attend, book, discard, discharge, reopen, start_triage, waitlist, withdraw
+from fhir_server.operations.referral_submit import submit
+from fhir_server.operations.referral_triage import triage
 from fhir_server.operations.registry import OperationRegistry, operation
 from fhir_server.operations.reindex import reindex
 from fhir_server.operations.replan import replan
+from fhir_server.operations.rtt_clock import rtt_clock
 from fhir_server.operations.score import score
 from fhir_server.operations.score_batch import score_batch
 from fhir_server.operations.score_history import score_history
@@ -30,6 +34,17 @@ OPERATIONS = (
     operation("OperationDefinition-Resource-meta-delete.json", meta_delete),
     operation("OperationDefinition-Resource-purge.json", purge),
     operation("OperationDefinition-Resource-validate.json", validate),
+    operation("OperationDefinition-EpisodeOfCare-rtt-clock.json", rtt_clock),
+    operation("OperationDefinition-ServiceRequest-attend.json", attend),
+    operation("OperationDefinition-ServiceRequest-book.json", book),
+    operation("OperationDefinition-ServiceRequest-discard.json", discard),
+    operation("OperationDefinition-ServiceRequest-discharge.json", discharge),
+    operation("OperationDefinition-ServiceRequest-reopen.json", reopen),
+    operation("OperationDefinition-ServiceRequest-start-triage.json", start_triage),
+    operation("OperationDefinition-ServiceRequest-submit.json", submit),
+    operation("OperationDefinition-ServiceRequest-triage.json", triage),
+    operation("OperationDefinition-ServiceRequest-waitlist.json", waitlist),
+    operation("OperationDefinition-ServiceRequest-withdraw.json", withdraw),
     operation("OperationDefinition-reindex.json", reindex, also_get=True),
 )
 

@@ -218,3 +218,8 @@ def _touched(resource: Json, moment: Moment) -> Json:
     if resource["resourceType"] == "Task":
         resource["lastModified"] = moment.now.isoformat(timespec="seconds")
     return resource
+
+
+def is_open(resource: Json) -> bool:
+    """Whether a step may still be done."""
+    return resource["status"] not in _OVER[resource["resourceType"]]

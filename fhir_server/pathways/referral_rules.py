@@ -1,0 +1,90 @@
+"""What a referral needs before it can be submitted (profile msk-referral).
+
+Formats: UBRN, twelve digits (NHS England e-RS); ODS codes, three to ten capital letters and digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from fhir_server.errors import Issue
+
+Json = dict[str, Any]
+
+UBRN = "https://fhir.nhs.uk/Id/UBRN"
+ODS = ("https://fhir.nhs.uk/Id/ods-organization-code", "https://fhir.nhs.uk/Id/ods-site-code")
+PATHWAY = ("https://fhir.nhs.uk/Id/PathwayId", "https://fhir.nhs.uk/Id/care-pathway-id")
+
+_UBRN = re.compile(r"\d{12}", re.ASCII)
+_ODS = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
+_CATEGORY = "msk"
+
+
+def referral_issues(request: Json, canonical_base: str, today: date) -> list[Issue]:
+    """Everything that is wanting, each with its place."""
+    return [
+        *_missing(request),
+        *_category(request, canonical_base),
+        *_identifiers(request),
+        *_days(request, canonical_base, today),
+    ]
+
+
+def _missing(request: Json) -> Iterator[Issue]:
+    if request.get("intent") != "order":
+        yield Issue("business-rule", "A referral has intent order.", "ServiceRequest.intent")
+    if not str(request.get("subject", {}).get("reference", "")).startswith("Patient/"):
+        yield Issue("required", "A referral is of a Patient of this server (Patient/[id]).", "ServiceRequest.subject")
+    if "requester" not in request:
+        yield Issue("required", "Say who refers.", "ServiceRequest.requester")
+    if "reasonCode" not in request and "reasonReference" not in request and "bodySite" not in request:
+        yield Issue(
+            "required", "Say why or where: reasonCode, reasonReference or bodySite.", "ServiceRequest.reasonCode"
+        )
+    if not request.get("identifier"):
+        yield Issue("required", "A referral needs an identifier, such as its UBRN.", "ServiceRequest.identifier")
+
+
+def _category(request: Json, canonical_base: str) -> Iterator[Issue]:
+    system = f"{canonical_base}/CodeSystem/msk-category"
+    for concept in request.get("category", ()):
+        for coding in concept.get("coding", ()):
+            if coding.get("system") == system and coding.get("code") == _CATEGORY:
+                return
+    yield Issue(
+        "required", f"A referral to this service has the category {system}|{_CATEGORY}.", "ServiceRequest.category"
+    )
+
+
+def _identifiers(request: Json) -> Iterator[Issue]:
+    for index, identifier in enumerate(request.get("identifier", ())):
+        place = f"ServiceRequest.identifier[{index}].value"
+        if identifier.get("system") == UBRN and not _UBRN.fullmatch(identifier.get("value", "")):
+            yield Issue("value", "A UBRN has twelve digits.", place)
+    requisition = request.get("requisition")
+    if requisition is not None and requisition.get("system") not in PATHWAY:
+        text = f"The pathway id is of the system {' or '.join(PATHWAY)}."
+        yield Issue("value", text, "ServiceRequest.requisition.system")
+    references = [("requester", request.get("requester", {}))]
+    references += [(f"performer[{n}]", one) for n, one in enumerate(request.get("performer", ()))]
+    for element, reference in references:
+        identifier = reference.get("identifier", {})
+        if identifier.get("system") in ODS and not _ODS.fullmatch(identifier.get("value", "")):
+            place = f"ServiceRequest.{element}.identifier.value"
+            yield Issue("value", "An ODS code has three to ten capital letters and digits.", place)
+
+
+def _days(request: Json, canonical_base: str, today: date) -> Iterator[Issue]:
+    if day_received(request, canonical_base, today) > today:
+        yield Issue("business-rule", "It cannot have been received later than now.", "ServiceRequest.extension")
+
+
+def day_received(request: Json, canonical_base: str, today: date) -> date:
+    """The day the clock starts: msk-received, else authoredOn, else `today`; the date as it was written."""
+    url = f"{canonical_base}/StructureDefinition/msk-received"
+    given = next((one.get("valueDateTime") for one in request.get("extension", ()) if one["url"] == url), None)
+    text = given or request.get("authoredOn") or ""
+    return date.fromisoformat(text[:10]) if len(text) >= 10 else today
