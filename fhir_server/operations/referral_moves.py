@@ -20,7 +20,7 @@ from fhir_server.operations.found import found
 from fhir_server.operations.plan_ending import complete_plan, end_plan, put_json
 from fhir_server.operations.referral_parameters import performer_of
 from fhir_server.operations.referral_provenance import moved
-from fhir_server.operations.referral_record import Referral, read_referral, with_events
+from fhir_server.operations.referral_record import COORDINATE, Referral, read_referral, with_events
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.referral import State, moves_from, next_of
@@ -29,6 +29,7 @@ from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 Json = dict[str, Any]
 
+_WITHDRAWN = STATES["withdrawn"]
 _MOST = 1000
 """More than one referral's services and one patient's active plans."""
 
@@ -82,11 +83,37 @@ async def move(call: OperationRequest, decide: Decide) -> Response:
 
 async def carry_out(call: OperationRequest, transaction: Transaction, referral: Referral, decide: Decide) -> Moved:
     """The move within `transaction`. Raises BusinessRule (422) when it is not legal now."""
-    server = call.server
     decided = await decide(call, transaction, referral)
     refuse_illegal(referral, decided.to, reopening=decided.reopening)
+    return await _store(call.server, transaction, referral, decided, performer_of(call), call.one("reason"))
+
+
+async def withdraw_for_death(server: Server, transaction: Transaction, patient: str) -> list[Json]:
+    """Withdraw every referral of `patient` (Patient/[id]) that is under way; what changed, as stored."""
+    base = server.settings.canonical_base
+    criteria = [("patient", patient), ("code", f"{base}/CodeSystem/msk-task-code|{COORDINATE}")]
+    changed: list[Json] = []
+    for version in await found(server, transaction, "Task", criteria, _MOST):
+        kind, _, logical_id = str(content_of(version).get("focus", {}).get("reference", "")).partition("/")
+        stored = await transaction.current(kind, logical_id)
+        if stored is None or stored.body is None:
+            continue
+        referral = await read_referral(server, transaction, content_of(stored))
+        if _WITHDRAWN.code in next_of(referral.state, referral.request["status"]):
+            decided = Move(_WITHDRAWN, rtt="36")
+            changed += (await _store(server, transaction, referral, decided, None, "The patient has died.")).resources
+    return changed
+
+
+async def _store(
+    server: Server,
+    transaction: Transaction,
+    referral: Referral,
+    decided: Move,
+    performer: str | None,
+    reason: str | None,
+) -> Moved:
     events = [*referral.events, event_of(server, referral, decided)]
-    reason = call.one("reason")
     request = await transaction.put(_draft(server, request_in(referral.request, decided.to, server)))
     resources: list[Json] = []
     if referral.task is not None:
@@ -100,7 +127,7 @@ async def carry_out(call: OperationRequest, transaction: Transaction, referral: 
     why = moved(
         [content_of(request), *stored],
         state=decided.to.code,
-        performer=performer_of(call),
+        performer=performer,
         reason=reason,
         recorded=transaction.last_updated,
         occurred=server.clock.now(),

@@ -149,6 +149,8 @@ def may_decide(state: str, running: bool) -> tuple[str, ...]:
     """The RTT statuses that a clinician can give with a move to `state`."""
     if state == "attended":
         return ("20", "30", "31", "32", "34", "35") if running else ("11", "12", "90", "91")
+    if state == "redirected":
+        return ("21",) if running else ()
     if state == "discharged":
         return ("30", "34", "35") if running else ("90", "91")
     if state == "withdrawn":

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.model.nhs_number import SYSTEM, is_valid
-from fhir_server.reactions.registry import Reaction, Write
+from fhir_server.reactions.registry import Write
 
 _NAMED = SYSTEM.encode()
 
 
-async def _check(write: Write) -> list[Issue]:
+async def check_nhs_number(write: Write) -> list[Issue]:
     """Raises BusinessRule (422) with every wrong number's place; the numbers themselves are not repeated."""
     policy = write.server.settings.nhs_number_check
     if policy == "off" or _NAMED not in (write.version.body or b""):
@@ -32,6 +32,3 @@ def _wrong(write: Write) -> Iterator[Issue]:
             place = f"{write.version.resource_type}.identifier[{index}].value"
             text = "This is no NHS number: it has ten digits, the last of which is a check digit. Look for a slip."
             yield Issue("value", text, place)
-
-
-CHECK_NHS_NUMBER = Reaction(frozenset({"Patient", "Person", "RelatedPerson"}), _check)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from fhir_server.reactions.nhs_number import CHECK_NHS_NUMBER
+from fhir_server.reactions.nhs_number import check_nhs_number
 from fhir_server.reactions.questionnaire_answered import questionnaire_answered
+from fhir_server.reactions.referral_moves import hold_referral
 from fhir_server.reactions.registry import Reaction, ReactionRegistry
 from fhir_server.reactions.resource_viewed import resource_viewed
 from fhir_server.reactions.step_moves import step_ended, step_moves
 
 REACTIONS: tuple[Reaction, ...] = (
-    CHECK_NHS_NUMBER,
+    Reaction(frozenset({"Patient", "Person", "RelatedPerson"}), check_nhs_number),
+    Reaction(frozenset({"ServiceRequest", "Task"}), hold_referral),
     Reaction(frozenset({"Task"}), step_moves),
     Reaction(frozenset({"Appointment", "ServiceRequest"}), step_ended),
     Reaction(frozenset({"QuestionnaireResponse"}), questionnaire_answered),
