@@ -11,7 +11,7 @@ from fhir_server.errors import BusinessRule
 from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
-from fhir_server.operations.plans_parameters import expression
+from fhir_server.operations.plans_parameters import code_given, expression
 from fhir_server.operations.referral_moves import Move, move, refuse_illegal
 from fhir_server.operations.referral_parameters import local_references
 from fhir_server.operations.referral_record import Referral
@@ -91,13 +91,7 @@ async def attend(call: OperationRequest) -> Response:
     """The Appointment, when it is named, is changed as by a client: its slots and its plan follow."""
 
     async def decide(call: OperationRequest, transaction: Transaction, referral: Referral) -> Move:
-        outcome = str(call.one("outcome"))
-        if outcome not in _APPOINTMENT:
-            raise BusinessRule(
-                f"outcome must be one of {', '.join(_APPOINTMENT)}, not {outcome!r}.",
-                code="code-invalid",
-                expression=expression("outcome"),
-            )
+        outcome = code_given(call, "outcome", list(_APPOINTMENT)) or ""
         decided = Move(STATES[outcome], rtt=call.one("rtt"))
         refuse_illegal(referral, decided.to)
         appointment = await _appointment(call, transaction, referral)

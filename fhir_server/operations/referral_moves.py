@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.errors import BusinessRule, FhirError
+from fhir_server.errors import BusinessRule, FhirError, Issue, operation_outcome
 from fhir_server.interactions.answer import present, version_headers
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response, Server
@@ -23,7 +23,7 @@ from fhir_server.operations.referral_provenance import moved
 from fhir_server.operations.referral_record import COORDINATE, Referral, read_referral, with_events
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
-from fhir_server.pathways.referral import State, moves_from, next_of
+from fhir_server.pathways.referral import STATES, State, moves_from, next_of
 from fhir_server.pathways.rtt import Event, account, may_decide, status_after
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
@@ -49,6 +49,8 @@ class Move:
     """Resources that are in the transaction already."""
     output: list[Json] = field(default_factory=list)
     """What the coordinating Task led to (Task.output)."""
+    issues: list[Issue] = field(default_factory=list)
+    """For people to look at."""
     reopening: bool = False
     """The one way out of `discharged`, and no other way into a state."""
 
@@ -59,6 +61,7 @@ class Moved:
 
     version: StoredVersion
     resources: list[Json]
+    issues: list[Issue]
 
 
 Decide = Callable[[OperationRequest, Transaction, Referral], Awaitable[Move]]
@@ -134,7 +137,7 @@ async def _store(
         canonical_base=referral.canonical_base,
     )
     stored.append(await put_json(server, transaction, why, fresh=True))
-    return Moved(request, [content_of(request), *stored])
+    return Moved(request, [content_of(request), *stored], decided.issues)
 
 
 def require_if_match(call: OperationRequest) -> None:
@@ -146,12 +149,14 @@ def require_if_match(call: OperationRequest) -> None:
 
 
 def answer(call: OperationRequest, done: Moved, status: int = 200) -> Response:
-    """The collection, under the ETag of the ServiceRequest."""
+    """The collection, under the ETag of the ServiceRequest; an OperationOutcome comes last when there is one."""
     base = call.request.base_url
-    entries = [
+    entries: list[Json] = [
         {"fullUrl": f"{base}/{resource['resourceType']}/{resource['id']}", "resource": resource}
         for resource in done.resources
     ]
+    if done.issues:
+        entries.append({"resource": operation_outcome(done.issues)})
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     return Response(status, encode(bundle), version_headers(done.version))
 

@@ -12,6 +12,7 @@ from fhir_server.interactions.logical_id import new_id
 from fhir_server.model.reference import localise
 from fhir_server.operations.found import found
 from fhir_server.operations.plans_parameters import expression
+from fhir_server.operations.plans_stored import living_patient
 from fhir_server.operations.referral_moves import (
     Move,
     Moved,
@@ -89,18 +90,8 @@ async def _submitted(call: OperationRequest, transaction: Transaction, referral:
 async def _refuse_unfit(server: Server, transaction: Transaction, request: Json) -> None:
     issues = referral_issues(request, _base(server), server.clock.today())
     subject = str(request.get("subject", {}).get("reference", ""))
-    kind, _, logical_id = subject.partition("/")
-    if kind == "Patient":
-        stored = await transaction.current(kind, logical_id)
-        if stored is None or stored.body is None:
-            raise BusinessRule(f"There is no {subject}.", code="not-found", expression="ServiceRequest.subject")
-        patient = content_of(stored)
-        if patient.get("deceasedBoolean") is True or "deceasedDateTime" in patient:
-            raise BusinessRule(f"{subject} has died: nobody is referred.", expression="ServiceRequest.subject")
-        if patient.get("active") is False:
-            raise BusinessRule(
-                f"{subject} is not active: refer the record it was replaced by.", expression="ServiceRequest.subject"
-            )
+    if subject.startswith("Patient/"):
+        await living_patient(transaction, subject, "ServiceRequest.subject")
     if issues:
         raise BusinessRule("The referral cannot be submitted as it is.", issues=issues)
     for identifier in request["identifier"]:

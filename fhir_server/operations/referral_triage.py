@@ -8,14 +8,14 @@ from fhir_server.errors import BusinessRule, Issue
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.interactions.logical_id import new_id
 from fhir_server.operations.found import found
-from fhir_server.operations.plans import Applying, named_definition, plan_for, put_plan
-from fhir_server.operations.plans_parameters import anchors_given, expression, side_given
+from fhir_server.operations.plans import Applying, plan_for, put_plan
+from fhir_server.operations.plans_definitions import named_definition, pathway_of
+from fhir_server.operations.plans_parameters import anchors_given, code_given, expression, side_given
 from fhir_server.operations.referral_moves import Move, move, refuse_illegal
 from fhir_server.operations.referral_parameters import local_references
 from fhir_server.operations.referral_record import Referral
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
-from fhir_server.pathways.definition import read_pathway
 from fhir_server.pathways.referral import STATES, TRANSFERRED, State
 from fhir_server.storage.base import Transaction
 
@@ -42,7 +42,7 @@ async def triage(call: OperationRequest) -> Response:
 
 
 async def _decide(call: OperationRequest, transaction: Transaction, referral: Referral) -> Move:
-    outcome = str(call.one("outcome"))
+    outcome = code_given(call, "outcome", list(_OUTCOMES)) or ""
     services = local_references(call, "service", ("HealthcareService",))
     to = _target(outcome, services)
     _refuse_unfit(call, outcome, services)
@@ -55,17 +55,11 @@ async def _decide(call: OperationRequest, transaction: Transaction, referral: Re
     decided.made = children
     decided.output = [_output(child, call.server) for child in children]
     if call.one("pathway") is not None:
-        decided.stored = await _plan(call, transaction, referral)
+        await _plan(call, transaction, referral, decided)
     return decided
 
 
 def _target(outcome: str, services: list[str]) -> State:
-    if outcome not in _OUTCOMES:
-        raise BusinessRule(
-            f"outcome must be one of {', '.join(_OUTCOMES)}, not {outcome!r}.",
-            code="code-invalid",
-            expression=expression("outcome"),
-        )
     return TRANSFERRED if outcome == "redirect" and not services else _OUTCOMES[outcome]
 
 
@@ -141,11 +135,11 @@ def _output(child: Json, server: Server) -> Json:
     }
 
 
-async def _plan(call: OperationRequest, transaction: Transaction, referral: Referral) -> list[Json]:
-    """The plan of the pathway, accepted today, as stored: the CarePlan and its steps."""
+async def _plan(call: OperationRequest, transaction: Transaction, referral: Referral, decided: Move) -> None:
+    """Store the plan of the pathway, accepted today."""
     server = call.server
     definition = await named_definition(transaction, str(call.one("pathway")), expression("pathway"))
-    events = read_pathway(definition, server.settings.canonical_base).events
+    events = (await pathway_of(server, transaction, definition)).events
     anchors = {event: day for event, day in anchors_given(call).items() if day is not None}
     if "accepted" in events:
         anchors.setdefault("accepted", server.clock.today())
@@ -157,6 +151,7 @@ async def _plan(call: OperationRequest, transaction: Transaction, referral: Refe
     )
     applied = await plan_for(server, transaction, definition, applying)
     await put_plan(server, transaction, applied)
-    resources = (applied.care_plan, *applied.steps)
-    stored = await transaction.versions([(one["resourceType"], one["id"]) for one in resources], bodies=True)
-    return [content_of(version) for version in stored.values()]
+    made = [(one["resourceType"], one["id"]) for one in applied.resources]
+    stored = await transaction.versions(made, bodies=True)
+    decided.stored = [content_of(version) for version in stored.values()]
+    decided.issues = applied.issues
