@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.instruments.catalogue import shipped
+from fhir_server.errors import BusinessRule
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.identity import rid
+from fhir_server.operations.plans_definitions import named_definition, pathway_of
+from fhir_server.operations.scorer import Scorer, StoreReading
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.invariants import violations
+from fhir_server.pathways.invariants.answers import LIVE
 from fhir_server.pathways.invariants.record import Moment, Record, Violation, name, references
 from fhir_server.pathways.invariants.slots import slot_violations
+from fhir_server.pathways.timing import AT_ONCE
 from fhir_server.search.compile import compile_query
 from fhir_server.search.parse import parse_search
 from fhir_server.storage.query import HistoryQuery, IdIn, InCompartment, Predicate
@@ -56,7 +60,8 @@ class _Walk:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._base = server.settings.canonical_base
-        self._catalogue = shipped(self._base)
+        self._reader = StoreReading(server.store, ALL)
+        self._scorer = Scorer(server, self._reader)
 
     async def pages(
         self, resource_type: str, criteria: Sequence[tuple[str, str]], *predicates: Predicate
@@ -105,12 +110,14 @@ class _Walk:
         responses = await self._read("QuestionnaireResponse", _outputs(resources))
         scores = await self.naming("Observation", "derived-from", map(name, responses))
         why = await self.naming("Provenance", "target", [name(one) for one in resources if _moves(one)])
+        scorable = await self._scorable(patient, responses, scores)
         return Record(
             self._base,
             patient,
             [*resources, *responses, *scores, *why],
             {name(one): await self._history(one) for one in resources if _moves(one)},
-            self._is_scored,
+            lambda response: name(response) in scorable,
+            await self._waiting_for_more(resources),
         )
 
     async def _read(self, resource_type: str, references: set[str]) -> list[Json]:
@@ -141,9 +148,35 @@ class _Walk:
             if subject not in there:
                 yield Violation(name(plan), "plan-of-nobody", f"its subject {subject} is not here")
 
-    def _is_scored(self, canonical: str) -> bool:
-        base, _, instrument = canonical.partition("|")[0].rpartition("/Questionnaire/")
-        return base == self._base and instrument in self._catalogue.ids
+    async def _waiting_for_more(self, resources: list[Json]) -> frozenset[tuple[str, str]]:
+        """(plan, action) of steps that are not counted from their anchor alone, of pathways that are here."""
+        found = set()
+        for plan in resources:
+            canonical = next(iter(plan.get("instantiatesCanonical", ())), None)
+            if plan["resourceType"] != "CarePlan" or canonical is None:
+                continue
+            try:
+                definition = await named_definition(self._reader, canonical, "CarePlan.instantiatesCanonical")
+                pathway = await pathway_of(self._server, self._reader, definition)
+            except BusinessRule:
+                continue
+            found |= {(name(plan), step.key) for step in pathway.steps if step.follows or step.delay != AT_ONCE}
+        return frozenset(found)
+
+    async def _scorable(self, patient: Json, responses: list[Json], scores: list[Json]) -> set[str]:
+        """Those of `responses` that have no score and could have one."""
+        live = [one for one in scores if one["status"] in LIVE]
+        scored = {reference for one in live for reference in references(one.get("derivedFrom"))}
+        found = set()
+        for response in responses:
+            if name(response) not in scored:
+                try:
+                    scoring = await self._scorer.score(response, patient)
+                except BusinessRule:
+                    continue
+                if scoring.accepted and scoring.results:
+                    found.add(name(response))
+        return found
 
 
 def _parts(values: list[str]) -> Iterator[list[str]]:

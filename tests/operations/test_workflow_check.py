@@ -27,7 +27,7 @@ SLOT |= {"start": "2026-03-02T09:00:00Z", "end": "2026-03-02T09:30:00Z"}
 def renamed(workflow, prefix):
     """The workflow of another patient: every id in it has the prefix."""
     ids = "|".join(reference.partition("/")[2] for reference in workflow)
-    text = re.sub(rf'"(\w+)/({ids})"', rf'"\1/{prefix}-\2"', json.dumps(workflow))
+    text = re.sub(rf'"(\w+)/({ids})(/_history/\d+)?"', rf'"\1/{prefix}-\2\3"', json.dumps(workflow))
     return json.loads(text.replace('"id": "', f'"id": "{prefix}-'))
 
 

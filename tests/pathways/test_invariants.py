@@ -20,7 +20,7 @@ def found(workflow, moment=NOW):
         current.pop("Patient/p"),
         list(current.values()),
         workflow,
-        lambda canonical: canonical.startswith(OKS.partition("|")[0]),
+        lambda response: response["questionnaire"].startswith(OKS.partition("|")[0]),
     )
     return [(violation.rule, violation.resource) for violation in violations(record, moment)]
 
@@ -49,3 +49,14 @@ def test_windows_have_until_the_jobs_have_run():
     ):
         moment = Moment(date.fromisoformat(today), date.fromisoformat(settled))
         assert sorted(found(sound(), moment)) == told, (today, settled)
+
+
+def test_a_step_that_waits_for_more_than_its_anchor_is_left_to_its_plan():
+    """One that follows another step, or repeats, is dated by the pathway, not by the anchor alone."""
+    workflow = sound()
+    BROKEN["a window that its anchor does not give"][1](workflow)
+    current = {reference: versions[-1] for reference, versions in workflow.items()}
+    record = Record(BASE, current.pop("Patient/p"), list(current.values()), workflow)
+    assert [violation.rule for violation in violations(record, NOW)] == ["window-off"]
+    record.waiting_for_more = frozenset({("CarePlan/plan", "seen")})
+    assert list(violations(record, NOW)) == []

@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.pathways.workflow import BASE, OKS, action, answers, plan, reminder, side, task, timing, why
+from tests.pathways.workflow import (
+    BASE,
+    OKS,
+    action,
+    answers,
+    clock,
+    coordination,
+    plan,
+    reminder,
+    side,
+    task,
+    timing,
+    told,
+    why,
+)
 
 Json = dict[str, Any]
 Workflow = dict[str, list[Json]]
@@ -28,6 +42,35 @@ def change(reference: str, **elements: Any) -> Break:
 
 def add(resource: Json) -> Break:
     return lambda workflow: workflow.setdefault(f"{resource['resourceType']}/{resource['id']}", []).append(resource)
+
+
+def follow(reference: str, **elements: Any) -> Break:
+    """Add a version; None takes an element away."""
+
+    def break_it(workflow: Workflow) -> None:
+        versions = workflow[reference]
+        changed = {**versions[-1], **elements, "meta": {"versionId": str(len(versions) + 1)}}
+        versions.append({name: value for name, value in changed.items() if value is not None})
+
+    return break_it
+
+
+def state(code: str) -> Json:
+    return {"coding": [{"system": f"{BASE}/CodeSystem/msk-referral-state", "code": code}]}
+
+
+def mirrored(code: str) -> list[Json]:
+    return [{"url": f"{BASE}/StructureDefinition/msk-referral-state", "valueCode": code}]
+
+
+def withdrawn(clock: list[Json]) -> Break:
+    """The referral is withdrawn as it should be, but for what its episode's clock and its plan say."""
+    return together(
+        follow("Task/coordination", status="cancelled", businessStatus=state("withdrawn")),
+        add(told(4)),
+        change("ServiceRequest/referral", status="revoked", extension=mirrored("withdrawn")),
+        change("EpisodeOfCare/episode", status="cancelled", extension=clock),
+    )
 
 
 def drop(reference: str) -> Break:
@@ -56,7 +99,12 @@ CONSENT = {
     "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-consent-category", "code": "pathway"}]}],
     "provision": {"type": "deny"},
 }
-SAME_PLAN = {**plan(), "id": "again", "activity": []}
+DONE = {
+    "status": "completed",
+    "executionPeriod": {"start": "2026-02-09", "end": "2026-02-09"},
+    "output": [{"type": {"text": "note"}, "valueString": "done"}],
+}
+SAME_PLAN = {**plan(), "id": "again", "activity": [], "supportingInfo": []}
 
 BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
     "an activity that is not there": (
@@ -100,7 +148,7 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
         add({**SAME_PLAN, "extension": [side("bilateral")]}),
     ),
     "steps of somebody who has died": (
-        {("stands-for-nobody", name) for name in (*ENDED, "CarePlan/plan")},
+        {("stands-for-nobody", name) for name in (*ENDED, "CarePlan/plan", "Task/coordination")},
         change("Patient/p", deceasedDateTime="2026-02-20"),
     ),
     "steps of a merged record": (
@@ -232,6 +280,126 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
         {("score-empty", "Observation/score")},
         change("Observation/score", valueQuantity=None),
     ),
+    "planned again without a reason": (
+        {("step-move", "Task/planned")},
+        together(
+            change("Task/planned", status="requested"),
+            follow("Task/planned", status="draft"),
+        ),
+    ),
+    "done before its window": (
+        {("step-move", "Task/planned")},
+        follow("Task/planned", **DONE, lastModified="2026-03-02T23:59:00+00:00"),
+    ),
+    "done although it was missed": (
+        {("step-move", "Task/missed")},
+        follow(
+            "Task/missed",
+            **DONE,
+            statusReason=None,
+        ),
+    ),
+    "a done step with another window": (
+        {("ended-step-moved", "Task/answered")},
+        follow("Task/answered", restriction=period("2026-03-01", "2026-03-15")),
+    ),
+    "a coordinating Task without its referral": (
+        {("referral-missing", "Task/coordination"), ("referral-not-whole", "ServiceRequest/referral")},
+        change("Task/coordination", focus={"reference": "ServiceRequest/other"}),
+    ),
+    "a state that there is not": (
+        {
+            ("referral-state", "Task/coordination"),
+            ("referral-move", "Task/coordination"),
+            ("rtt-events", "EpisodeOfCare/episode"),
+        },
+        change("Task/coordination", businessStatus=state("lost")),
+    ),
+    "a referral without an episode": (
+        {("referral-not-whole", "ServiceRequest/referral")},
+        drop("EpisodeOfCare/episode"),
+    ),
+    "two coordinating Tasks": (
+        {
+            ("referral-not-whole", "ServiceRequest/referral"),
+            ("referral-begun", "Task/twice"),
+            ("rtt-events", "EpisodeOfCare/episode"),
+        },
+        add({**coordination("accepted", "completed"), "id": "twice"}),
+    ),
+    "a referral that says another state": (
+        {("referral-mirror", "ServiceRequest/referral")},
+        change("ServiceRequest/referral", extension=mirrored("waitlisted")),
+    ),
+    "a request ended while its referral goes on": (
+        {("referral-status", "ServiceRequest/referral")},
+        change("ServiceRequest/referral", status="revoked"),
+    ),
+    "a coordinating Task still requested": (
+        {("referral-status", "Task/coordination")},
+        change("Task/coordination", status="requested"),
+    ),
+    "an episode finished while its referral goes on": (
+        {("referral-status", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", status="finished"),
+    ),
+    "a referral attended before it was booked": (
+        {("referral-move", "Task/coordination"), ("referral-unexplained", "Task/coordination")},
+        together(
+            change("EpisodeOfCare/episode", extension=clock("20", None, ("2026-02-20", "attended", "20"))),
+            follow("Task/coordination", businessStatus=state("attended")),
+            change("ServiceRequest/referral", extension=mirrored("attended")),
+        ),
+    ),
+    "a referral that begins in triage": (
+        {("referral-begun", "Task/coordination"), ("rtt-events", "EpisodeOfCare/episode")},
+        lambda workflow: workflow["Task/coordination"].pop(0) and None,
+    ),
+    "a move that no Provenance tells of": (
+        {("referral-unexplained", "Task/coordination")},
+        drop("Provenance/why-3"),
+    ),
+    "an episode without a clock": (
+        {("rtt-clock", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", extension=clock("20")[1:]),
+    ),
+    "a clock of an episode to which nothing happened": (
+        {("rtt-clock", "EpisodeOfCare/episode"), ("rtt-events", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", extension=clock("20")[:1]),
+    ),
+    "a clock that stops although nothing stopped it": (
+        {("rtt-clock", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", extension=clock("20", "2026-02-08")),
+    ),
+    "a clock that stops before it starts": (
+        {("rtt-clock", "EpisodeOfCare/episode"), ("rtt-order", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", extension=clock("20", "2026-01-31")),
+    ),
+    "an event that was no move": (
+        {("rtt-events", "EpisodeOfCare/episode")},
+        change("EpisodeOfCare/episode", extension=clock("20", None, ("2026-02-03", "waitlisted", "20"))),
+    ),
+    "events out of order": (
+        {("rtt-events", "EpisodeOfCare/episode")},
+        together(
+            follow("Task/coordination", businessStatus=state("waitlisted")),
+            add(told(4)),
+            change("ServiceRequest/referral", extension=mirrored("waitlisted")),
+            change(
+                "EpisodeOfCare/episode",
+                status="waitlist",
+                extension=clock("20", None, ("2026-01-31", "waitlisted", "20")),
+            ),
+        ),
+    ),
+    "a clock and a plan that go on after the referral was called off": (
+        {("rtt-runs", "EpisodeOfCare/episode"), ("plan-of-ended-referral", "CarePlan/plan")},
+        withdrawn(clock("20", None, ("2026-02-20", "withdrawn", "20"))),
+    ),
+    "a plan that goes on after the referral was called off": (
+        {("plan-of-ended-referral", "CarePlan/plan")},
+        withdrawn(clock("35", "2026-02-20", ("2026-02-20", "withdrawn", "35"))),
+    ),
     "a fourth reminder": (
         {("reminded-too-often", "Task/answered")},
         add(reminder("r1", "2026-02-03T08:00:00+00:00")),
@@ -257,6 +425,21 @@ SOUND: dict[str, Break] = {
     "a response that names no version": change("QuestionnaireResponse/answers", questionnaire=OKS.partition("|")[0]),
     "a score with a reason instead of a value": change(
         "Observation/score", valueQuantity=None, dataAbsentReason={"text": "too few answers"}
+    ),
+    "planned again because its event moved": together(
+        change("Task/planned", status="requested", restriction=period("2026-02-20", "2026-03-06")),
+        follow("Task/planned", status="draft", restriction=period("2026-03-03", "2026-03-17")),
+    ),
+    "done in its window before the job has opened it": follow(
+        "Task/planned", **DONE, lastModified="2026-03-03T00:00:00+00:00"
+    ),
+    "a client's Task that has no state of ours": add(
+        {**coordination("accepted", "requested"), "id": "other", "code": {"text": "Coordinate"}}
+    ),
+    "a response to a form that has no scores": together(
+        drop("Observation/score"),
+        change("QuestionnaireResponse/answers", questionnaire=f"{BASE}/Questionnaire/referral-form|1.0.0"),
+        change("Task/answered", input=None),
     ),
     "missed and answered late": change("Task/missed", statusReason=why("answered-late")),
 }

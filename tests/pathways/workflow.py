@@ -14,10 +14,11 @@ Json = dict[str, Any]
 
 def sound() -> dict[str, list[Json]]:
     """Versions of each resource, oldest first, by Type/id."""
-    versions = [patient(), plan(), *answered(), seen(), missed(), *planned(), appointment(), request(), *reminders()]
+    steps = [*answered(), seen(), missed(), *planned(), appointment(), request()]
     found: dict[str, list[Json]] = {}
-    for version in versions:
-        found.setdefault(f"{version['resourceType']}/{version['id']}", []).append(version)
+    for version in [patient(), plan(), *steps, *reminders(), *referral()]:
+        versions = found.setdefault(f"{version['resourceType']}/{version['id']}", [])
+        versions.append({**version, "meta": {"versionId": str(len(versions) + 1)}})
     return found
 
 
@@ -51,6 +52,7 @@ def plan() -> Json:
         "status": "active",
         "intent": "plan",
         "subject": {"reference": "Patient/p"},
+        "supportingInfo": [{"reference": "ServiceRequest/referral"}],
         "activity": [{"reference": {"reference": step}} for step in steps],
     }
 
@@ -115,6 +117,7 @@ def why(code: str) -> Json:
 
 def answered() -> list[Json]:
     """A questionnaire step, done on 10 February, its response and the score."""
+    level = {"system": f"{BASE}/CodeSystem/oks-answer", "code": "2"}
     asked = task("answered", "requested", "2026-02-01", "2026-02-15", timing(0, 0, 14), input=asks(OKS))
     return [
         asked,
@@ -131,6 +134,7 @@ def answered() -> list[Json]:
             "status": "completed",
             "subject": {"reference": "Patient/p"},
             "authored": "2026-02-10T10:00:00+00:00",
+            "item": [{"linkId": f"q{number}", "answer": [{"valueCoding": level}]} for number in range(1, 13)],
         },
         {
             "resourceType": "Observation",
@@ -208,4 +212,74 @@ def reminder(logical_id: str, sent: str) -> Json:
         "subject": {"reference": "Patient/p"},
         "about": [{"reference": "Task/answered"}],
         "sent": sent,
+    }
+
+
+def referral() -> list[Json]:
+    """Sent on 1 February, accepted two moves later, each with its Provenance; the clock runs."""
+    states = ("submitted", "in-triage", "accepted")
+    tasks = [coordination(*one) for one in zip(states, ("requested", "in-progress", "completed"), strict=True)]
+    return [
+        {
+            "resourceType": "ServiceRequest",
+            "id": "referral",
+            "extension": [{"url": f"{BASE}/StructureDefinition/msk-referral-state", "valueCode": "accepted"}],
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": "Patient/p"},
+        },
+        *tasks,
+        {
+            "resourceType": "EpisodeOfCare",
+            "id": "episode",
+            "extension": clock("20"),
+            "status": "active",
+            "patient": {"reference": "Patient/p"},
+            "referralRequest": [{"reference": "ServiceRequest/referral"}],
+        },
+        *(told(number) for number in (2, 3)),
+    ]
+
+
+def coordination(state: str, status: str) -> Json:
+    return {
+        "resourceType": "Task",
+        "id": "coordination",
+        "status": status,
+        "businessStatus": {"coding": [{"system": f"{BASE}/CodeSystem/msk-referral-state", "code": state}]},
+        "intent": "order",
+        "code": {"coding": [{"system": f"{BASE}/CodeSystem/msk-task-code", "code": "coordinate-referral"}]},
+        "focus": {"reference": "ServiceRequest/referral"},
+        "for": {"reference": "Patient/p"},
+    }
+
+
+def clock(status: str, stop: str | None = None, *later: tuple[str, str, str]) -> list[Json]:
+    """The clock from 1 February, and the events it follows from: (date, state, status)."""
+    parts = [{"url": "start", "valueDate": "2026-02-01"}, {"url": "status", "valueCode": status}]
+    if stop:
+        parts.append({"url": "stop", "valueDate": stop})
+    moves = [("2026-02-01", "submitted", "10"), ("2026-02-02", "in-triage", "20"), ("2026-02-02", "accepted", "20")]
+    return [
+        {"url": f"{BASE}/StructureDefinition/msk-rtt", "extension": parts},
+        *({"url": f"{BASE}/StructureDefinition/msk-rtt-event", "extension": event(*one)} for one in (*moves, *later)),
+    ]
+
+
+def event(day: str, state: str, status: str) -> list[Json]:
+    return [
+        {"url": "date", "valueDate": day},
+        {"url": "state", "valueCode": state},
+        {"url": "status", "valueCode": status},
+    ]
+
+
+def told(number: int) -> Json:
+    """Why the coordinating Task has its version `number`."""
+    return {
+        "resourceType": "Provenance",
+        "id": f"why-{number}",
+        "target": [{"reference": f"Task/coordination/_history/{number}"}],
+        "recorded": "2026-02-01T09:00:00Z",
+        "agent": [{"who": {"display": "Somebody of the service"}}],
     }

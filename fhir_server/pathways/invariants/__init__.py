@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fhir_server.pathways.invariants import answers, plans, steps
+from fhir_server.pathways.invariants import answers, moves, plans, referrals, steps
 from fhir_server.pathways.invariants.record import Moment, Record, Violation
 
 Rule = Callable[[Record, Moment], Iterator[Violation]]
@@ -22,10 +22,17 @@ RULES: tuple[Rule, ...] = (
     steps.states_fit_windows,
     steps.ends_are_told,
     steps.windows_follow_anchors,
+    moves.steps_moved_legally,
+    moves.ends_are_final,
     answers.responses_answer_their_steps,
     answers.responses_are_of_one_step,
     answers.responses_are_scored,
     answers.reminders_are_few,
+    referrals.referrals_are_whole,
+    referrals.statuses_agree,
+    referrals.moves_were_legal,
+    referrals.clocks_agree,
+    referrals.ended_referrals_rest,
 )
 
 

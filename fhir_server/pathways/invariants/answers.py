@@ -12,6 +12,8 @@ from datetime import datetime
 from fhir_server.pathways.invariants.record import Json, Moment, Record, Violation, name, references
 
 _SDC = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
+LIVE = ("preliminary", "final", "amended")
+"""Observation.status of scores that count."""
 _MOST_REMINDERS = 3
 _RESPONSE = "QuestionnaireResponse/"
 
@@ -45,7 +47,7 @@ def responses_are_of_one_step(record: Record, moment: Moment) -> Iterator[Violat
 
 
 def responses_are_scored(record: Record, moment: Moment) -> Iterator[Violation]:
-    """Answers to a scored instrument have scores, or a score that says why there is no value."""
+    """Answers that can be scored have scores; a score has a value, or says why there is none."""
     scored: dict[str, list[Json]] = defaultdict(list)
     for observation in record.of_type("Observation"):
         for reference in references(observation.get("derivedFrom")):
@@ -55,10 +57,8 @@ def responses_are_scored(record: Record, moment: Moment) -> Iterator[Violation]:
             response = record.by_reference.get(reference)
             if response is None or response["status"] not in ("completed", "amended"):
                 continue
-            if not record.is_scored(response.get("questionnaire", "")):
-                continue
-            live = [one for one in scored[reference] if one["status"] in ("final", "amended")]
-            if not live:
+            live = [one for one in scored[reference] if one["status"] in LIVE]
+            if not live and record.is_scorable(response):
                 yield Violation(name(response), "unscored", f"it completed {name(step)} and has no score")
             for observation in live:
                 if not _says_something(observation):

@@ -44,8 +44,10 @@ class Record:
     lead to: QuestionnaireResponse, Observation, Provenance."""
     histories: dict[str, list[Json]] = field(default_factory=dict)
     """By Type/id, of those that have more than one version."""
-    is_scored: Callable[[str], bool] = lambda canonical: False
-    """Whether answers to the questionnaire with this canonical give scores."""
+    is_scorable: Callable[[Json], bool] = lambda response: False
+    """Whether the response has answers enough, to a scored instrument, that scores can be given."""
+    waiting_for_more: frozenset[tuple[str, str]] = frozenset()
+    """(plan, action) of steps that are not counted from their anchor alone: they follow others, or repeat."""
 
     @cached_property
     def by_reference(self) -> dict[str, Json]:

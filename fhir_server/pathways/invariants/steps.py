@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from fhir_server.pathways.apply_steps import STATUS_REASON
+from fhir_server.pathways.apply_steps import reason_of
 from fhir_server.pathways.invariants.record import (
     Json,
     Moment,
@@ -39,15 +39,15 @@ def states_fit_windows(record: Record, moment: Moment) -> Iterator[Violation]:
             yield Violation(name(step), "available-early", f"it is {step['status']} on {moment.today}, from {start}")
         if step["resourceType"] != "Task":
             continue
-        if step["status"] == "draft" and start <= moment.settled and not _is_kept_for_review(record, step):
+        if step["status"] == "draft" and start <= moment.settled and not _is_kept_for_review(step):
             yield Violation(name(step), "planned-late", f"it is draft on {moment.settled}, from {start}")
         if available and end < moment.settled and is_for_patient(step):
             yield Violation(name(step), "available-late", f"it is {step['status']} on {moment.settled}, until {end}")
 
 
-def _is_kept_for_review(record: Record, step: Json) -> bool:
+def _is_kept_for_review(step: Json) -> bool:
     """Its condition could not be evaluated: planned until somebody has looked."""
-    return record.code(step.get("statusReason"), "msk-step-reason") == "condition-failed"
+    return reason_of(step) == "condition-failed"
 
 
 def ends_are_told(record: Record, moment: Moment) -> Iterator[Violation]:
@@ -57,12 +57,8 @@ def ends_are_told(record: Record, moment: Moment) -> Iterator[Violation]:
             yield from _task_end(record, step)
         elif step["status"] == "cancelled" and "cancelationReason" not in step:
             yield Violation(name(step), "stood-down-unexplained", "it is cancelled without cancelationReason")
-        elif step["status"] == "revoked" and not _has_status_reason(step):
+        elif step["status"] == "revoked" and reason_of(step) is None:
             yield Violation(name(step), "stood-down-unexplained", "it is revoked without request-statusReason")
-
-
-def _has_status_reason(request: Json) -> bool:
-    return any(extension["url"] == STATUS_REASON for extension in request.get("extension", ()))
 
 
 def _task_end(record: Record, task: Json) -> Iterator[Violation]:
@@ -87,7 +83,9 @@ def windows_follow_anchors(record: Record, moment: Moment) -> Iterator[Violation
     """An open step stands where its anchor puts it: offset days on, give or take; without the anchor, nowhere."""
     for plan, step in record.steps:
         anchor = record.extension(step, "msk-step-anchor")
-        if anchor is None or not is_open(step) or _is_appointed(step):
+        if anchor is None or not is_open(step) or _is_appointed(step) or _is_kept_for_review(step):
+            continue
+        if (name(plan), _action(record, step)) in record.waiting_for_more:
             continue
         timing = parts(anchor)
         day = _anchor_date(record, plan, timing["event"]["valueCode"])
@@ -103,6 +101,10 @@ def windows_follow_anchors(record: Record, moment: Moment) -> Iterator[Violation
             yield Violation(
                 name(step), "window-off", f"it has {found}; {name(plan)} puts it at {expected[0]} to {expected[1]}"
             )
+
+
+def _action(record: Record, step: Json) -> str:
+    return str((record.extension(step, "msk-step-action") or {}).get("valueString"))
 
 
 def _is_appointed(step: Json) -> bool:
