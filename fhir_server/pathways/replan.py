@@ -168,7 +168,7 @@ def _moved(step: Step, resource: Json, outcome: Outcome, moment: Moment) -> tupl
     """With the days and values it has now, and what failed of them."""
     fault = outcome.fault
     if fault is None:
-        moved = _dated(step, resource, outcome.window, moment)
+        moved = _dated(step, deepcopy(resource) if outcome.values else resource, outcome.window, moment)
         fault = set_values(moved, outcome.values)
         if fault is None:
             return moved, None
@@ -179,7 +179,7 @@ def _moved(step: Step, resource: Json, outcome: Outcome, moment: Moment) -> tupl
 
 def _dated(step: Step, resource: Json, window: Window | None, moment: Moment) -> Json:
     """With other days, and in the state they give it; what the patient has begun stays begun."""
-    moved = deepcopy(resource)
+    moved = dict(resource)
     if reason_of(moved) == CONDITION_FAILED:
         give_reason(moved, None, moment.canonical_base)
     if not step.is_dated:
