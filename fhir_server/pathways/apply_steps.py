@@ -73,7 +73,15 @@ def step_resource(
         # Its dynamic values are not kept by halves.
         resource = {**_built(step, activity, None, plan_id, context), "id": resource["id"]}
         give_reason(resource, CONDITION_FAILED, context.canonical_base, fault)
+    elif not step.is_dated:
+        make_available(resource)
     return resource, fault
+
+
+def make_available(resource: dict[str, Any]) -> None:
+    """A step that waits for nothing can be done at any time; an Appointment has to be agreed on all the same."""
+    if resource["status"] == "draft":
+        resource["status"] = {"Task": "requested", "ServiceRequest": "active"}[resource["resourceType"]]
 
 
 def _built(

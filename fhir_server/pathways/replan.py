@@ -16,6 +16,7 @@ from fhir_server.errors import Issue
 from fhir_server.pathways.apply import condition_failed
 from fhir_server.pathways.apply_steps import (
     give_reason,
+    make_available,
     period,
     period_of,
     reason_of,
@@ -172,17 +173,19 @@ def _moved(step: Step, resource: Json, outcome: Outcome, moment: Moment) -> tupl
         fault = set_values(moved, outcome.values)
         if fault is None:
             return moved, None
-    moved = _dated(step, resource, None, moment)
+    moved = _dated(step, resource, None, moment, failed=True)
     give_reason(moved, CONDITION_FAILED, moment.canonical_base, fault)
     return moved, fault
 
 
-def _dated(step: Step, resource: Json, window: Window | None, moment: Moment) -> Json:
+def _dated(step: Step, resource: Json, window: Window | None, moment: Moment, *, failed: bool = False) -> Json:
     """With other days, and in the state they give it; what the patient has begun stays begun."""
     moved = dict(resource)
     if reason_of(moved) == CONDITION_FAILED:
         give_reason(moved, None, moment.canonical_base)
     if not step.is_dated:
+        if not failed:
+            make_available(moved)
         return _touched(moved, moment)
     match moved["resourceType"]:
         case "Task":

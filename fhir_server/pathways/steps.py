@@ -123,15 +123,12 @@ def days_of(text: str | None, zone: ZoneInfo) -> tuple[date, date] | None:
     return low, high
 
 
-def is_planned(task: Json, today: date, zone: ZoneInfo, canonical_base: str) -> bool:
-    """Whether the step cannot be done yet: its window opens later, or the event it is counted from has no date."""
+def is_planned(task: Json, today: date, zone: ZoneInfo) -> bool:
+    """Whether the step cannot be done yet: its window opens later, or what it is counted from has no date."""
     first, last = window_of(task, zone)
     if task["status"] != "draft":
         return False
-    if first is None and last is None:
-        url = f"{canonical_base}/StructureDefinition/msk-step-anchor"
-        return any(extension["url"] == url for extension in task.get("extension", ()))
-    return first is not None and today < first
+    return (first is None and last is None) or (first is not None and today < first)
 
 
 def is_late(task: Json, today: date, zone: ZoneInfo) -> bool:

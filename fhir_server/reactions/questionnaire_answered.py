@@ -91,7 +91,7 @@ async def _answer_named(write: Write, task: Json) -> list[Issue]:
     now = write.server.clock.now()
     complete = write.resource["status"] in _ANSWERED
     if task["status"] in UNDER_WAY:
-        if is_planned(task, now.date(), write.zone, write.canonical_base):
+        if is_planned(task, now.date(), write.zone):
             return [_kept(f"Task/{task['id']} is planned, and its window has not opened")]
         return await _answer(write, task)
     earlier = outputs(task, TYPE)

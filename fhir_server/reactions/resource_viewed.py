@@ -112,7 +112,7 @@ async def _end(write: Write, step: Json) -> list[Issue]:
 
 
 def _is_planned(write: Write, task: Json) -> bool:
-    return is_planned(task, write.server.clock.today(), write.zone, write.canonical_base)
+    return is_planned(task, write.server.clock.today(), write.zone)
 
 
 def _kept(why: str) -> Issue:

@@ -15,7 +15,8 @@ from tests.live_server import running_server
 Json = dict[str, Any]
 BASE = "https://fhir.example.org/msk"
 KNEE = "knee-oa-arthroplasty-1.0.0"
-BACK_SCORE = "start-back.risk"
+DONE = {"status": "completed", "executionPeriod": {"end": "2026-03-02"}}
+DECLINED = {"coding": [{"system": f"{BASE}/CodeSystem/msk-step-reason", "code": "declined"}]}
 
 
 class Client:
@@ -497,7 +498,7 @@ def test_an_operation_that_moves_takes_open_steps_along_and_leaves_those_done(cl
     made = knee(client, operation="2026-03-10")
     before = client.steps(made)
     assert before["pre-op-oks"]["status"] == "requested"
-    client.put({**before["pre-op-eq-5d-5l"], "status": "completed"})
+    client.put({**before["pre-op-eq-5d-5l"], "status": "rejected", "statusReason": DECLINED})
     answer = client.replan(made, {"If_Match": 'W/"1"'}, operation="2026-09-01")
     assert answer.status_code == 200, answer.text
     assert answer.headers["ETag"] == 'W/"2"'
@@ -655,14 +656,27 @@ def test_every_shipped_pathway_is_applied_and_settled_without_a_fault(client: Cl
     assert [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"] == []
     made = client.get(answer.headers["Location"].partition("/fhir/")[2])
     assert client.replan(made).headers["ETag"] == 'W/"1"'
-    steps = client.steps(made)
-    for name, step in steps.items():
-        if step["resourceType"] == "Task" and step["status"] == "requested":
-            client.put({**step, "status": "completed", "executionPeriod": {"end": "2026-03-02"}})
-            answer = client.send("POST", f"CarePlan/{made['id']}/$replan", Prefer="return=OperationOutcome")
-            assert answer.status_code == 200, answer.text
-            warned = [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"]
-            assert warned == [], f"{name}: {warned}"
+    for name, step in client.steps(made).items():
+        if step["resourceType"] != "Task" or client.get(f"Task/{step['id']}")["status"] != "requested":
+            continue
+        mine = step["owner"] == step["for"] if "owner" in step else False
+        ended = {"status": "rejected", "statusReason": DECLINED} if mine else DONE
+        client.put({**client.get(f"Task/{step['id']}"), **ended})
+        answer = client.send("POST", f"CarePlan/{made['id']}/$replan", Prefer="return=OperationOutcome")
+        assert answer.status_code == 200, answer.text
+        warned = [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"]
+        assert warned == [], f"{name}: {warned}"
+
+
+def test_a_step_that_waits_for_nothing_can_be_done_at_any_time(client: Client) -> None:
+    plan = define(client, "try-any-time", action("any"), action("request", "request"), action("visit", "visit"))
+    steps = client.steps(client.plan(plan, client.patient()))
+    assert {name: step["status"] for name, step in steps.items()} == {
+        "any": "requested",
+        "request": "active",
+        "visit": "proposed",
+    }
+    assert "restriction" not in steps["any"]
 
 
 def test_two_at_once_make_one_plan(client: Client) -> None:
