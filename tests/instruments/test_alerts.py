@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from fhir_server.instruments.alerts import alert_resources
 from fhir_server.interactions.draft import indexed_again, prepare
 from fhir_server.search.registry import R4
-from tests.instruments.responses import BASE, response
+from tests.instruments.responses import BASE, QUESTIONNAIRES, response
 
 ORDINAL_VALUE = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -84,6 +86,16 @@ def test_a_form_that_is_not_scored_alerts_too() -> None:
     assert flag["code"]["coding"][0]["code"] == "msk-red-flags.numb_saddle"
     assert task["priority"] == "urgent"
     assert "Ring the patient now" in task["description"]
+
+
+@pytest.mark.parametrize("path", sorted(QUESTIONNAIRES.glob("*/alerts.json")), ids=lambda path: path.parent.name)
+def test_alerts_of_a_form_are_of_items_that_it_has(path: Path) -> None:
+    definition = json.loads(path.read_text())
+    form = json.loads((path.parent / "questionnaire.json").read_text())
+    assert definition["instrument"] == path.parent.name == form["url"].rpartition("/")[2]
+    types = {item["linkId"]: item["type"] for item in form["item"]}
+    assert {types[alert["item"]] for alert in definition["alerts"]} == {"boolean"}
+    assert not (path.parent / "scoring.json").exists()
 
 
 def test_the_same_answer_in_another_form_is_not_an_alert_of_this_one() -> None:

@@ -75,6 +75,9 @@ def _pathway(shipped: Shipped, plan: Json) -> Iterator[str]:
         yield ""
     yield f"*Events, as they are dated:* {'; '.join(shipped.events(plan))}."
     yield ""
+    for goal in plan.get("goal", ()):
+        yield f"*Goal, to be agreed with the patient:* {goal['description']['text']}."
+        yield ""
     yield from table(_HEAD, steps)
     yield ""
     for number, source in enumerate(sources, 1):
