@@ -19,6 +19,7 @@ from fhir_server.http.forward import ForwardedRequests, ForwardingDispatch
 from fhir_server.http.probes import Probes
 from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.exchange import Server
+from fhir_server.jobs.run import DailyJobs
 from fhir_server.observability import vocabulary
 from fhir_server.operations.async_worker import AsyncWorker
 from fhir_server.operations.score_batch import KIND as SCORE_BATCH
@@ -100,7 +101,7 @@ def _learn_words(server: Server) -> None:
 
 
 class _Duties:
-    """What the first process does for all: content, vacuuming, the others' writes."""
+    """What the first process does for all: content, vacuuming, scheduled work, the others' writes."""
 
     def __init__(self, server: Server, dispatch: Dispatch, forward_socket: Path | None) -> None:
         self._server = server
@@ -111,6 +112,9 @@ class _Duties:
         await _load_shipped(self._server)
         horizon = self._server.settings.snapshot_seconds
         self._background.repeat("vacuum", lambda: _vacuum(self._server), horizon / VACUUMS_PER_HORIZON)
+        seconds = self._server.settings.jobs_seconds
+        if seconds:
+            self._background.repeat("jobs", DailyJobs(self._server).look, seconds)
         if self._forwarded is not None:
             await self._forwarded.start()
 

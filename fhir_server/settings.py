@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         pattern="^(refuse|warn|off)$",
         description="What becomes of an NHS number with a wrong check digit; fhir-server load checks none.",
     )
+    jobs_seconds: float = Field(
+        60.0, ge=0, description="How often serve looks whether a new day's windows and reminders are due; 0: never."
+    )
     client_ids: bool = Field(True, description="Let PUT create resources under the client's id (R4 http.html#upsert).")
     strict_search: bool = Field(
         False, description="Refuse unknown search parameters even without Prefer: handling=strict."

@@ -14,6 +14,7 @@ COMMANDS = {
     "load": "Load resources from .json and .ndjson files, also gzipped.",
     "migrate": "Bring the database to this version's schema.",
     "reindex": "Make search index rows that are lacking or old, and show how far that is.",
+    "jobs": "Do the scheduled work that is due: windows and reminders.",
     "check": "Compare indexes, counters and compartments with the stored resources.",
     "content": "Check the shipped content, or files of yours against it.",
     "instruments": "List and check the instruments; import the wording of one under a licence.",

@@ -8,10 +8,13 @@ from fhir_server.reactions.referral_moves import hold_referral
 from fhir_server.reactions.registry import Reaction, ReactionRegistry
 from fhir_server.reactions.resource_viewed import resource_viewed
 from fhir_server.reactions.step_moves import step_ended, step_moves
+from fhir_server.reactions.stood_down import consent_written, patient_written
 
 REACTIONS: tuple[Reaction, ...] = (
     Reaction(frozenset({"Patient", "Person", "RelatedPerson"}), check_nhs_number),
     Reaction(frozenset({"ServiceRequest", "Task"}), hold_referral),
+    Reaction(frozenset({"Patient"}), patient_written),
+    Reaction(frozenset({"Consent"}), consent_written),
     Reaction(frozenset({"Task"}), step_moves),
     Reaction(frozenset({"Appointment", "ServiceRequest"}), step_ended),
     Reaction(frozenset({"QuestionnaireResponse"}), questionnaire_answered),

@@ -88,6 +88,15 @@ class SearchPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Dated:
+    """A resource found by one of its dates."""
+
+    version: StoredVersion
+    place: tuple[int, int, int]
+    """Where it stands among the others: (date, primary date, seq)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Included:
     """What the matches of a page include, each once, none of them a match; level by level, newest first."""
 
@@ -251,6 +260,13 @@ class Store(Protocol):
     async def search_all(self, scope: Scope, queries: Sequence[Query]) -> SearchPage:
         """One page of what several queries find together, of one type each and otherwise with the same order, count
         and place; without an order the newest version comes first."""
+        ...
+
+    async def earliest(self, p: int, until: int, count: int, after: tuple[int, int, int]) -> list[Dated]:
+        """The first `count` current resources by the start of the date `p`, up to `until` (ms) and beyond `after`.
+
+        For the server's own work: whatever the scope. The cost is that of what is found, however much is stored.
+        """
         ...
 
     async def types(self) -> frozenset[str]:

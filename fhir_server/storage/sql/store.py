@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fhir_server.errors import ResourceNotFound
 from fhir_server.storage import query as q
 from fhir_server.storage.base import (
+    Dated,
     Explained,
     HistoryPage,
     Included,
@@ -25,6 +26,7 @@ from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, include, parameters, purge, reads
 from fhir_server.storage.sql.async_jobs import SqlAsyncJobs
 from fhir_server.storage.sql.dialect import Session, Statement, positional
+from fhir_server.storage.sql.earliest import Place, earliest
 from fhir_server.storage.sql.explain import ExplainedReads
 from fhir_server.storage.sql.reindexing import SqlReindexing
 from fhir_server.storage.sql.resolve import stored_types
@@ -74,6 +76,9 @@ class SqlStore:
 
     async def search_all(self, scope: Scope, queries: Sequence[q.Query]) -> SearchPage:
         return await reads.search_all(self.session, scope, queries)
+
+    async def earliest(self, p: int, until: int, count: int, after: Place) -> list[Dated]:
+        return await earliest(self.session, p, until, count, after)
 
     async def types(self) -> frozenset[str]:
         return await stored_types(self.session)

@@ -1,0 +1,1 @@
+"""Scheduled work: what a new day makes of the steps of all plans."""

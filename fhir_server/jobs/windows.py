@@ -1,0 +1,54 @@
+"""Windows open and close: planned steps become available, and what a patient has not done in time is missed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from fhir_server.interactions.current_registry import with_current_registry
+from fhir_server.interactions.draft import prepare_for
+from fhir_server.interactions.exchange import Server
+from fhir_server.jobs.due import due_steps
+from fhir_server.model.dates import zone
+from fhir_server.operations.stored import content_of
+from fhir_server.pathways.windows import moved
+from fhir_server.storage.base import Draft, StoredVersion, Transaction
+from fhir_server.storage.scope import ALL
+
+
+async def move_windows(server: Server, now: datetime) -> Counter[str]:
+    """Move every step whose window has opened or closed by `now`; how many were given each status."""
+    today = now.astimezone(zone(server.settings.time_zone)).date()
+    done: Counter[str] = Counter()
+    for code, until in (("opens", today), ("closes", today - timedelta(days=1))):
+        async for found in due_steps(server, code, until):
+            versions = [one.version for one in found]
+
+            async def attempt(versions: list[StoredVersion] = versions) -> Counter[str]:
+                return await _move(server, versions, now)
+
+            done += await with_current_registry(server, attempt)
+    return done
+
+
+async def _move(server: Server, versions: list[StoredVersion], now: datetime) -> Counter[str]:
+    """In one transaction. A step that somebody changes meanwhile is left to the next run."""
+    here = zone(server.settings.time_zone)
+    drafts: list[tuple[StoredVersion, str, Draft]] = []
+    for version in versions:
+        step = moved(content_of(version), now, here, server.settings.canonical_base)
+        if step is not None:
+            drafts.append((version, step["status"], prepare_for(server, step, version.logical_id)))
+    if not drafts:
+        return Counter()
+
+    async def work(transaction: Transaction) -> Counter[str]:
+        current = await transaction.versions([("Task", version.logical_id) for version, _, _ in drafts])
+        done: Counter[str] = Counter()
+        for version, status, draft in drafts:
+            if current["Task", version.logical_id].seq == version.seq:
+                await transaction.put(draft)
+                done[status] += 1
+        return done
+
+    return await server.store.write(ALL, work)

@@ -1,0 +1,40 @@
+"""What a patient has refused (Consent.provision.type deny), by category (CodeSystem msk-consent-category)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_server.model.dates import period_of
+
+Json = dict[str, Any]
+PATHWAY, REMINDERS = "pathway", "reminders"
+
+
+def categories_of(consent: Json, canonical_base: str) -> set[str]:
+    system = f"{canonical_base}/CodeSystem/msk-consent-category"
+    return {
+        str(coding.get("code"))
+        for category in consent.get("category", ())
+        for coding in category.get("coding", ())
+        if coding.get("system") == system
+    }
+
+
+def is_denial(consent: Json) -> bool:
+    """Whether the Consent is in force and refuses (R4 consent.html: what is not active says nothing)."""
+    return consent.get("status") == "active" and consent.get("provision", {}).get("type") == "deny"
+
+
+def denied(consents: Iterable[Json], canonical_base: str, time_zone: str) -> set[str]:
+    """The categories that one patient's `consents` refuse: of several about one, the last given counts."""
+    active = [one for one in consents if one.get("status") == "active"]
+    active.sort(key=lambda one: _given(one, time_zone))
+    last = {category: one for one in active for category in categories_of(one, canonical_base)}
+    return {category for category, one in last.items() if is_denial(one)}
+
+
+def _given(consent: Json, time_zone: str) -> tuple[int, bool]:
+    """Of two of one moment the refusal comes last, so that it counts."""
+    period = period_of(consent.get("dateTime") or "", time_zone)
+    return period[0] if period else 0, is_denial(consent)
