@@ -67,6 +67,18 @@ CASES: dict[str, tuple[Json, Json, list[str], list[str]]] = {
         ["due=2031-03", "due=le2031-03-01", "due=eb2031-03-15"],
         ["due=2031-04", "due=eb2031-03-14", "due=sa2031-03-01"],
     ),
+    "Task-opens": (
+        task(status="draft", restriction=period("2031-03-01", "2031-03-14")),
+        task(restriction=period("2031-03-01", "2031-03-14")),
+        ["opens=2031-03-01", "opens=le2031-03-01"],
+        ["opens=2031-03-14", "opens=lt2031-03-01"],
+    ),
+    "Task-closes": (
+        task(status="in-progress", restriction=period("2031-03-01", "2031-03-14")),
+        task(status="failed", restriction=period("2031-03-01", "2031-03-14")),
+        ["closes=2031-03-14", "closes=lt2031-03-15"],
+        ["closes=2031-03-01", "closes=lt2031-03-14"],
+    ),
     "Task-output": (
         task(output=[{"type": CODE, "valueReference": OUTPUT}]),
         task(output=[{"type": CODE, "valueString": "none"}]),

@@ -124,7 +124,7 @@ def running_clinic(database: str, directory: Path, *options: str) -> Iterator[Cl
     clock = directory / "clock"
     clock.write_text("2026-03-02T09:00:00+00:00")
     with (
-        running_server(database, directory, "--clock", str(clock), *options) as server,
+        running_server(database, directory, "--clock", str(clock), "--jobs-seconds", "0", *options) as server,
         httpx.Client(base_url=f"{server.base_url}/", timeout=60) as client,
     ):
         yield Clinic(client, clock)

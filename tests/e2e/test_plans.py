@@ -95,7 +95,7 @@ def client(
     folder = tmp_path_factory.mktemp("plans")
     clock = folder / "clock"
     clock.write_text("2026-03-02T10:00:00Z")
-    with running_server(new_database(engine), folder, "--clock", str(clock)) as server:
+    with running_server(new_database(engine), folder, "--clock", str(clock), "--jobs-seconds", "0") as server:
         yield Client(server.base_url, clock)
 
 
