@@ -98,7 +98,8 @@ CASES: dict[str, tuple[Json, Json, list[str], list[str]]] = {
         ["timepoint=m3"],
     ),
     "QuestionnaireResponse-task": (
-        response(extension=extension("msk-task", valueReference={"reference": "Task/step"})),
+        # Stopped: it answers no step, which would have to be here.
+        response(status="stopped", extension=extension("msk-task", valueReference={"reference": "Task/step"})),
         response(),
         ["task=Task/step", "task=step"],
         ["task=Task/other"],
