@@ -27,6 +27,7 @@ from fhir_server.pathways.apply_steps import (
 from fhir_server.pathways.definition import Pathway, Step
 from fhir_server.pathways.expressions import Verdict
 from fhir_server.pathways.resolve import CONDITION_FAILED, GONE, Outcome, Progress, resolve
+from fhir_server.pathways.steps import is_for_patient
 from fhir_server.pathways.timing import Window
 
 Json = dict[str, Any]
@@ -110,15 +111,17 @@ def _progress(resource: Json, zone: ZoneInfo, ended: date | None, is_dated: bool
 
 
 def _done_on(resource: Json, zone: ZoneInfo) -> date | None:
+    """The day it says it was done, else that of its last version: half a date is no day to count from."""
     match resource["resourceType"]:
         case "Task":
-            text = resource.get("executionPeriod", {}).get("end") or resource.get("lastModified")
+            said = [resource.get("executionPeriod", {}).get("end"), resource.get("lastModified")]
         case "Appointment":
-            text = resource.get("end") or resource.get("start")
+            said = [resource.get("end"), resource.get("start")]
         case _:
-            text = None
-    text = text or resource.get("meta", {}).get("lastUpdated")
-    return None if text is None else day_of(text, zone)
+            said = []
+    said.append(resource.get("meta", {}).get("lastUpdated"))
+    days = (day_of(text, zone) for text in said if text is not None)
+    return next((day for day in days if day is not None), None)
 
 
 def day_of(text: str, zone: ZoneInfo) -> date | None:
@@ -203,7 +206,7 @@ def _dated(step: Step, resource: Json, window: Window | None, moment: Moment, *,
 def _restate(task: Json, window: Window | None, moment: Moment) -> None:
     if task["status"] not in ("draft", "requested", "ready"):
         return
-    status, reason = task_status(window, moment.today, for_patient=task.get("owner") == task.get("for"))
+    status, reason = task_status(window, moment.today, for_patient=is_for_patient(task))
     if task["status"] == "ready" and status == "requested":
         return
     task["status"] = status
