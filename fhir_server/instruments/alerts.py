@@ -84,10 +84,12 @@ def _raised(response: Json) -> Iterator[tuple[str, Alert, Decimal | None]]:
         return
     url = str(response.get("questionnaire", "")).partition("|")[0]
     named = url.rpartition("/Questionnaire/")[2].lower()
-    given: dict[str, list[Json]] = {alert.item: [] for _, alert in _alerts()}
-    _collect(response, given)
+    given: dict[str, list[Json]] = {}
+    _collect(response, _items(), given)
     for instrument, alert in _alerts():
-        answers = given[alert.item]
+        answers = given.get(alert.item)
+        if not answers:
+            continue
         if instrument != named:
             answers = [answer for answer in answers if _is_coded_by(answer, instrument)]
         values = [_number(answer) for answer in answers]
@@ -116,16 +118,21 @@ def _alerts() -> tuple[tuple[str, Alert], ...]:
     return tuple((definition.instrument, alert) for definition in found for alert in definition.alerts)
 
 
-def _collect(parent: Json, given: dict[str, list[Json]]) -> None:
-    """Adds to `given` every answer to one of its items, wherever it stands."""
+@cache
+def _items() -> frozenset[str]:
+    """That an alert reads."""
+    return frozenset(alert.item for _, alert in _alerts())
+
+
+def _collect(parent: Json, wanted: frozenset[str], given: dict[str, list[Json]]) -> None:
+    """Adds to `given` every answer to an item that is wanted, wherever it stands."""
     for item in parent.get("item", ()):
         answers = item.get("answer", ())
-        link_id = item.get("linkId")
-        if link_id in given:
-            given[link_id] += [answer for answer in answers if _is_given(answer)]
+        if item.get("linkId") in wanted:
+            given.setdefault(item["linkId"], []).extend(answer for answer in answers if _is_given(answer))
         for below in (item, *answers):
             if "item" in below:
-                _collect(below, given)
+                _collect(below, wanted, given)
 
 
 def _is_coded_by(answer: Json, instrument: str) -> bool:
