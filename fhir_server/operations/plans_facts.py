@@ -7,11 +7,10 @@ from typing import Any, Protocol
 
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.dates import period_of
+from fhir_server.operations.found import query_of
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.definition import Expression
 from fhir_server.pathways.expressions import Judge, needed
-from fhir_server.search.compile import compile_query
-from fhir_server.search.parse import parse_search
 from fhir_server.storage.base import SearchPage, StoredVersion
 from fhir_server.storage.query import Query
 
@@ -63,21 +62,11 @@ async def _found(server: Server, reader: FactReader, patient: str, wanted: froze
     if wanted & {"scores", "baseline"}:
         system = f"{server.settings.canonical_base}/CodeSystem/msk-score"
         criteria = [("patient", patient), ("code", f"{system}|"), ("status", "final,amended")]
-        queries.append(_query(server, "Observation", criteria))
+        queries.append(query_of(server, "Observation", criteria, MOST_FACTS))
     if "responses" in wanted:
         criteria = [("patient", patient), ("status", "completed,amended")]
-        queries.append(_query(server, "QuestionnaireResponse", criteria))
+        queries.append(query_of(server, "QuestionnaireResponse", criteria, MOST_FACTS))
     return [content_of(version) for version in (await reader.search_all(queries)).matches]
-
-
-def _query(server: Server, resource_type: str, criteria: list[tuple[str, str]]) -> Query:
-    return compile_query(
-        parse_search(resource_type, criteria, strict=True, registry=server.registry),
-        base_url="",
-        time_zone=server.settings.time_zone,
-        default_count=MOST_FACTS,
-        registry=server.registry,
-    )
 
 
 def _newest(resources: list[Json], element: str, time_zone: str, canonical_base: str) -> list[Json]:

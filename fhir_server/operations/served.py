@@ -18,6 +18,7 @@ from fhir_server.operations.rtt_clock import rtt_clock
 from fhir_server.operations.score import score
 from fhir_server.operations.score_batch import score_batch
 from fhir_server.operations.score_history import score_history
+from fhir_server.operations.timeline import timeline
 from fhir_server.operations.validate import validate
 
 OPERATIONS = (
@@ -25,6 +26,7 @@ OPERATIONS = (
     operation("OperationDefinition-Observation-lastn.json", lastn, searches=True),
     operation("OperationDefinition-Patient-everything.json", everything),
     operation("OperationDefinition-Patient-score-history.json", score_history),
+    operation("OperationDefinition-Patient-timeline.json", timeline),
     operation("OperationDefinition-PlanDefinition-apply.json", apply),
     operation("OperationDefinition-Questionnaire-populate.json", populate),
     operation("OperationDefinition-QuestionnaireResponse-score.json", score, also_get=True),
