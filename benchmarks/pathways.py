@@ -1,4 +1,4 @@
-"""What it costs to put a patient on a pathway and to move the plan: python -m benchmarks.pathways
+"""What it costs to put a patient on a pathway, to move the plan and to show it: python -m benchmarks.pathways
 
 CPU of the server's process per request, as the kernel counts it; PostgreSQL's own processes are not in it.
 """
@@ -22,6 +22,8 @@ from tests.live_server import LiveServer, running_server
 Json = dict[str, Any]
 KNEE = "knee-oa-arthroplasty-1.0.0"
 BACK = "low-back-pain-1.0.0"
+OTHERS = ("shoulder-pain-1.0.0", "chronic-pain-1.0.0", "hip-oa-arthroplasty-1.0.0")
+"""With the two above, the plans of one patient's timeline."""
 DAYS = {"received": "2026-01-05", "accepted": "2026-01-09"}
 OPERATED = {**DAYS, "not-improving": "2026-02-20", "listed": "2026-02-23", "operation": "2026-09-01"}
 FIRST = 20
@@ -70,6 +72,15 @@ class Measurement:
         again = {"operation": "2026-10-01"}
         self._measure("`$replan`, knee, operation moved", lambda number: replan(number, again))
         self._measure("`$replan`, nothing changes", lambda number: replan(number, again))
+        for pathway in OTHERS:
+            given = [{"name": "subject", "valueString": subjects[0]}]
+            self._http.post(f"PlanDefinition/{pathway}/$apply", json=parameters(*given)).raise_for_status()
+        steps = len(self._timeline(subjects[0])["entry"][0]["resource"]["entry"])
+        self._measure(f"`$timeline`, 5 plans, {steps} steps", lambda number: self._timeline(subjects[0]))
+
+    def _timeline(self, subject: str) -> Json:
+        answer: Json = self._http.get(f"{subject}/$timeline").raise_for_status().json()
+        return answer
 
     def _measure(self, what: str, act: Callable[[int], None]) -> None:
         for number in range(FIRST):

@@ -116,6 +116,12 @@ def window_of(task: Json, zone: ZoneInfo) -> tuple[date | None, date | None]:
 
 def days_of(text: str | None, zone: ZoneInfo) -> tuple[date, date] | None:
     """First and last day that a dateTime may mean."""
+    if text is not None and len(text) == 10:
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            return None
+        return day, day
     found = None if text is None else period_of(text, zone.key)
     if found is None:
         return None

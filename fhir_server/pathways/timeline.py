@@ -71,9 +71,10 @@ def _is_staff_work(task: Json, canonical_base: str) -> bool:
 
 def entry_of(resource: Json, as_of: date, today: date, zone: ZoneInfo, canonical_base: str) -> Entry | None:
     """The step as it was, is or will be on `as_of`; None when it was not there yet."""
-    made = _day(resource.get("authoredOn") or resource.get("created"), zone)
-    if made is not None and made > as_of and as_of < today:
-        return None
+    if as_of < today:
+        made = _day(resource.get("authoredOn") or resource.get("created"), zone)
+        if made is not None and made > as_of:
+            return None
     start, due = _days(resource, zone)
     state = _state(resource, as_of, today, start, due, zone, canonical_base)
     name = f"{resource['resourceType']}/{resource['id']}"
@@ -90,8 +91,7 @@ def _state(
     canonical_base: str,
 ) -> str:
     status = resource["status"]
-    ended = _ended(resource, zone)
-    if status in _ENDS and (ended is None or ended <= as_of or as_of >= today):
+    if status in _ENDS and (as_of >= today or _had_ended(resource, as_of, zone)):
         return _ENDS[status]
     if as_of >= today and status in _BEGUN and (as_of == today or due is None or due >= as_of):
         return _BEGUN[status]
@@ -136,8 +136,8 @@ def _days(resource: Json, zone: ZoneInfo) -> tuple[date | None, date | None]:
     return _day(period.get("start"), zone), end and end[1]
 
 
-def _ended(resource: Json, zone: ZoneInfo) -> date | None:
-    """The day on which it got the status it has, as far as it tells."""
+def _had_ended(resource: Json, as_of: date, zone: ZoneInfo) -> bool:
+    """Whether it had the status it has on `as_of` already, as far as it tells."""
     match resource["resourceType"]:
         case "Task":
             text = resource.get("executionPeriod", {}).get("end") or resource.get("lastModified")
@@ -145,7 +145,8 @@ def _ended(resource: Json, zone: ZoneInfo) -> date | None:
             text = resource.get("end") or resource.get("start")
         case _:
             text = None
-    return _day(text or resource.get("meta", {}).get("lastUpdated"), zone)
+    ended = _day(text or resource.get("meta", {}).get("lastUpdated"), zone)
+    return ended is None or ended <= as_of
 
 
 def _day(text: str | None, zone: ZoneInfo) -> date | None:
