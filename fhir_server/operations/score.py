@@ -24,6 +24,7 @@ from fhir_server.model.json import encode
 from fhir_server.model.reference import localise
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.score_alerts import raise_alerts
+from fhir_server.operations.score_step import with_step
 from fhir_server.operations.score_storage import Kept, store_scores
 from fhir_server.operations.scorer import Scorer, StoreReading, stored_patient
 from fhir_server.operations.stored import content_of, current
@@ -40,7 +41,9 @@ async def score(call: OperationRequest) -> Response:
     if call.one("persist"):
         return await _score_and_store(call)
     response = await _response(call)
-    scorer = Scorer(call.server, StoreReading(call.server.store, call.scope), call.one("questionnaire"))
+    reading = StoreReading(call.server.store, call.scope)
+    response = await with_step(reading, response, call.server.settings.canonical_base)
+    scorer = Scorer(call.server, reading, call.one("questionnaire"))
     scoring = await scorer.score(response, await _patient(call, response))
     _refuse(scoring.refused, scoring.warnings)
     entries = [

@@ -26,6 +26,7 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.found import found
 from fhir_server.operations.score_provenance import Rescored, algorithm_of, provenance
+from fhir_server.operations.score_step import with_step
 from fhir_server.operations.scorer import Scorer, stored_patient
 from fhir_server.operations.stored import content_of
 from fhir_server.storage.base import StoredVersion, Transaction
@@ -57,7 +58,7 @@ async def store_scores(
 
     `first`: nothing can have been stored for an earlier version, so nothing is searched for.
     """
-    response = content_of(version)
+    response = await with_step(transaction, content_of(version), server.settings.canonical_base)
     work = _Work(server, scorer, transaction, response)
     if not first:
         await work.look_up()
@@ -220,7 +221,10 @@ class _Work:
         versions = [content_of(version) for version in history.versions if version.body]
         statuses = {version.get("status") for version in versions}
         patient = await stored_patient(self._transaction, self._response)
-        for version in versions:
+        base = self._server.settings.canonical_base
+        # A response may have been scored before it was the answer to a step.
+        stepped = [await with_step(self._transaction, version, base) for version in versions]
+        for version in [*versions, *stepped]:
             try:
                 scoring = await self._scorer.score(version, patient)
             except BusinessRule:

@@ -93,6 +93,55 @@ def test_answers_given_before_the_window_are_not_taken_for_the_step(clinic):
     assert clinic.read(f"Task/{task['id']}")["status"] == "requested"
 
 
+def test_scores_know_the_time_point_the_side_and_the_plan_of_their_step(clinic):
+    """A client names its step; what the scores are read by is the pathway's to say, and $score says the same again."""
+    timepoint = {"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "baseline"}
+    side = {"url": f"{BASE}/StructureDefinition/msk-laterality", "valueCode": "left"}
+    plan = {
+        "resourceType": "CarePlan",
+        "id": f"c{clinic.patient}",
+        "extension": [side],
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": f"Patient/{clinic.patient}"},
+    }
+    clinic.stored(plan)
+    reference = {"reference": f"CarePlan/{plan['id']}"}
+    task = clinic.task(window=WINDOW, extension=[*is_step(), timepoint], basedOn=[reference])
+    clinic.stored(clinic.answers(task, id=f"r{task['id']}"))
+    (score,) = clinic.found("Observation", code="oks.total")
+    assert score["extension"] == [timepoint, side]
+    assert score["basedOn"] == [reference]
+    given = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}
+    url = f"QuestionnaireResponse/r{task['id']}/$score"
+    assert clinic.client.post(url, json=given).status_code == 200
+    assert clinic.found("Observation", code="oks.total") == [score]
+    (shown,) = [
+        entry["resource"]
+        for entry in clinic.client.get(url).json()["entry"]
+        if entry["resource"]["resourceType"] == "Observation" and "oks.total" in str(entry["resource"]["code"])
+    ]
+    assert shown["extension"] == [timepoint, side]
+
+
+def test_what_the_response_says_of_its_time_point_stands(clinic):
+    code = {"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "m6"}
+    task = clinic.task(window=WINDOW, extension=[{**code, "valueCode": "baseline"}])
+    clinic.post(clinic.answers(extension=[names(task), code]))
+    (score,) = clinic.found("Observation", code="oks.total")
+    assert score["extension"] == [code]
+
+
+def test_answers_that_ended_no_step_have_none_of_its_time_point(clinic):
+    timepoint = {"url": f"{BASE}/StructureDefinition/msk-timepoint", "valueCode": "m6"}
+    task = clinic.task("draft", ("2026-09-01", "2026-09-20"), extension=[timepoint])
+    sent = clinic.stored(clinic.answers(task, id=f"r{task['id']}"))
+    given = {"resourceType": "Parameters", "parameter": [{"name": "persist", "valueBoolean": True}]}
+    assert clinic.client.post(f"QuestionnaireResponse/{sent['id']}/$score", json=given).status_code == 200
+    (score,) = clinic.found("Observation", code="oks.total")
+    assert "extension" not in score
+
+
 def test_saved_then_sent(clinic):
     """Resumed on another device: the step is started by the first save, done by the last."""
     task = clinic.task("ready", window=WINDOW, extension=is_step())
