@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64encode
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from fhir_server.errors import BusinessRule, Issue
+from fhir_server.interactions.draft import prepare_for
+from fhir_server.interactions.logical_id import new_id
 from fhir_server.reactions.registry import Reaction, ReactionRegistry, Write
 
 Json = dict[str, Any]
@@ -163,6 +166,39 @@ async def test_in_a_transaction_the_reactions_come_once_all_is_written(client: A
     finally:
         client.server.reactions = None
     assert found == [True]
+
+
+async def test_a_work_that_is_run_again_has_reacted_once(client: Any, name: str, monkeypatch: Any) -> None:
+    """When the database refuses a group of works, each is run again by itself: what a reaction stored is there once."""
+    runs: list[str] = []
+
+    async def keep(write: Write) -> list[Issue]:
+        runs.append(write.version.logical_id)
+        kept = {"resourceType": "Basic", "code": {"text": f"seen {write.version.logical_id}"}}
+        await write.transaction.put(prepare_for(write.server, kept, new_id(), fresh=True))
+        return []
+
+    client.server.reactions = ReactionRegistry([Reaction(frozenset({"Patient"}), keep)])
+    engine = client.server.store.writer._engine
+    commit, refused = engine.commit, []
+
+    async def refuse_once(transaction: Any) -> None:
+        if not refused:
+            refused.append(True)
+            raise RuntimeError("refused by the test")
+        await commit(transaction)
+
+    monkeypatch.setattr(engine, "commit", refuse_once)
+    try:
+        sent = [client.send("PUT", f"Patient/{name}-{n}", _patient(name, id=f"{name}-{n}")) for n in range(2)]
+        assert [answer.status for answer in await asyncio.gather(*sent)] == [201, 201]
+    finally:
+        client.server.reactions = None
+    assert refused
+    assert len(runs) == 4
+    for n in range(2):
+        found = await client.send("GET", f"Basic?code:text=seen {name}-{n}")
+        assert len(found.resource.get("entry", [])) == 1
 
 
 async def _prepare(client: Any, name: str) -> None:
