@@ -41,17 +41,19 @@ def test_no_step_is_half_done(database_url, tmp_path, steps):
             subject = {"reference": f"Patient/{name}"}
             body = response("oks", [4] * 12, id=name, subject=subject, extension=[names({"id": name})])
             try:
-                if httpx.put(f"{server.base_url}/QuestionnaireResponse/{name}", json=body).status_code == 201:
+                if client.put(f"{base_url}/QuestionnaireResponse/{name}", json=body).status_code == 201:
                     acknowledged.add(name)
             except httpx.TransportError:
                 return
             if len(acknowledged) >= steps // 3 and server.process.poll() is None:
                 server.kill()
 
-        with ThreadPoolExecutor(WRITERS) as writers:
+        base_url = server.base_url
+        with httpx.Client(timeout=TIMEOUT) as client, ThreadPoolExecutor(WRITERS) as writers:
             list(writers.map(answer, ids))
         server = start_server(database_url, tmp_path, "--no-content")
-        done = {name for name in ids if whole(server.base_url, name)}
+        with httpx.Client(base_url=server.base_url, timeout=TIMEOUT) as client:
+            done = {name for name in ids if whole(client, name)}
         assert server.stop() == 0
     finally:
         server.kill()
@@ -60,12 +62,11 @@ def test_no_step_is_half_done(database_url, tmp_path, steps):
     check_database(database_url)
 
 
-def whole(base_url: str, name: str) -> bool:
+def whole(client: httpx.Client, name: str) -> bool:
     """Whether the step is done; all of it must be there, or nothing."""
-    with httpx.Client(base_url=base_url, timeout=TIMEOUT) as client:
-        task = client.get(f"Task/{name}").json()
-        answered = client.get(f"QuestionnaireResponse/{name}").status_code == 200
-        scores = client.get("Observation", params={"patient": name}).json().get("entry", [])
+    task = client.get(f"Task/{name}").json()
+    answered = client.get(f"QuestionnaireResponse/{name}").status_code == 200
+    scores = client.get("Observation", params={"patient": name}).json().get("entry", [])
     done: bool = task["status"] == "completed"
     assert (answered, len(scores), len(task.get("output", []))) == ((True, 1, 1) if done else (False, 0, 0)), name
     return done
