@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
-from fhir_server.operations.stored import content_of
+from fhir_server.operations.slots import free_slots
+from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.replan import Moment, is_open, stood_down
 from fhir_server.storage.base import Transaction
 
@@ -17,7 +17,9 @@ async def end_plan(server: Server, transaction: Transaction, care_plan: Json, re
     """Revoke `care_plan` and stand its open steps down for `reason` (msk-step-reason); what changed, as stored."""
     moment = Moment(server.clock.now(), server.settings.canonical_base)
     ended = [{**care_plan, "status": "revoked"}]
-    ended += [stood_down(step, reason, moment) for step in await open_steps(transaction, care_plan)]
+    for step in await open_steps(transaction, care_plan):
+        ended.append(stood_down(step, reason, moment))
+        await free_slots(server, transaction, step)
     return [await put_json(server, transaction, resource) for resource in ended]
 
 
@@ -38,8 +40,3 @@ async def open_steps(transaction: Transaction, care_plan: Json) -> list[Json]:
     there = await transaction.versions(keys, bodies=True)
     steps = [content_of(version) for version in there.values() if version.body is not None]
     return [step for step in steps if is_open(step)]
-
-
-async def put_json(server: Server, transaction: Transaction, resource: Json, *, fresh: bool = False) -> Json:
-    """`resource` as stored; `fresh`: its id was just made here."""
-    return content_of(await transaction.put(prepare_for(server, resource, resource["id"], fresh=fresh)))

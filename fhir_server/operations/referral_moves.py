@@ -17,12 +17,12 @@ from fhir_server.interactions.exchange import Response, Server
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.model.json import encode
 from fhir_server.operations.found import found
-from fhir_server.operations.plan_ending import complete_plan, end_plan, put_json
+from fhir_server.operations.plan_ending import complete_plan, end_plan
 from fhir_server.operations.referral_parameters import performer_of
 from fhir_server.operations.referral_provenance import moved
 from fhir_server.operations.referral_record import COORDINATE, Referral, read_referral, with_events
 from fhir_server.operations.request import OperationRequest
-from fhir_server.operations.stored import content_of
+from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.referral import STATES, State, moves_from, next_of
 from fhir_server.pathways.rtt import Event, account, may_decide, status_after
 from fhir_server.storage.base import Draft, StoredVersion, Transaction

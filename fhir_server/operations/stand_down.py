@@ -8,6 +8,7 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.operations.found import found
 from fhir_server.operations.plans_provenance import provenance
+from fhir_server.operations.slots import free_slots
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.replan import Moment, stood_down
 from fhir_server.pathways.steps import UNDER_WAY, is_step, plans_of
@@ -43,6 +44,7 @@ async def stand_down(server: Server, transaction: Transaction, patient: str, rea
         for step in await _of(server, transaction, kind, patient, statuses):
             if plans_of(step) or (kind == "Task" and is_step(step, base)):
                 ending.append(stood_down(step, reason, moment))
+                await free_slots(server, transaction, step)
     for plan in await _of(server, transaction, "CarePlan", patient, "draft,active,on-hold"):
         # Plans of other kinds, such as a nursing plan, are not the pathways'.
         if "instantiatesCanonical" in plan:

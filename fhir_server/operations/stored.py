@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 from fhir_server.interactions.answer import present
+from fhir_server.interactions.draft import prepare_for
+from fhir_server.interactions.exchange import Server
 from fhir_server.model.json import parse
 from fhir_server.operations.request import OperationRequest
-from fhir_server.storage.base import StoredVersion
+from fhir_server.storage.base import StoredVersion, Transaction
 
 ANY_DEPTH = sys.maxsize
 """What was stored had its depth checked when it came in, which costs milliseconds for a large resource."""
@@ -24,3 +26,10 @@ def content_of(version: StoredVersion) -> dict[str, Any]:
     """The resource of a version that is no deletion, its decimals kept."""
     assert version.body is not None
     return parse(version.body, max_depth=ANY_DEPTH)
+
+
+async def put_json(
+    server: Server, transaction: Transaction, resource: dict[str, Any], *, fresh: bool = False
+) -> dict[str, Any]:
+    """`resource` as stored; `fresh`: its id was just made here."""
+    return content_of(await transaction.put(prepare_for(server, resource, resource["id"], fresh=fresh)))
