@@ -194,3 +194,33 @@ def test_a_patient_with_thousands_of_steps_is_stood_down_whole(patient: Patient)
     assert left["total"] == 1
     gone = patient.client.get("Task", params={"patient": patient.id, "status": "cancelled", "_summary": "count"}).json()
     assert gone["total"] == 2503
+
+
+def test_a_death_withdraws_the_referral_in_the_same_transaction(patient: Patient) -> None:
+    referral = {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "identifier": [{"system": "http://example.org/referrals", "value": patient.id}],
+        "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-category", "code": "msk"}]}],
+        "subject": patient.reference,
+        "authoredOn": "2026-03-01",
+        "requester": {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "Z99901"}},
+        "reasonCode": [{"text": "Knee pain for a year"}],
+    }
+    body = {"resourceType": "Parameters", "parameter": [{"name": "referral", "resource": referral}]}
+    answer = patient.client.post("ServiceRequest/$submit", json=body)
+    assert answer.status_code == 201, answer.text
+    (logical_id,) = [
+        entry["resource"]["id"]
+        for entry in answer.json()["entry"]
+        if entry["resource"]["resourceType"] == "ServiceRequest"
+    ]
+    died = patient.put(patient.patient(deceasedDateTime="2026-11-01"))
+    assert any("(died)" in issue["diagnostics"] for issue in died["issue"])
+    withdrawn = patient.client.get(f"ServiceRequest/{logical_id}").json()
+    assert withdrawn["status"] == "revoked"
+    assert {"url": f"{BASE}/StructureDefinition/msk-referral-state", "valueCode": "withdrawn"} in withdrawn["extension"]
+    assert patient.states() == STOOD_DOWN
+    (episode,) = patient.client.get("EpisodeOfCare", params={"patient": patient.id}).json()["entry"]
+    assert episode["resource"]["status"] == "cancelled"
