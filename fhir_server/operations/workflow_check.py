@@ -113,6 +113,7 @@ class _Walk:
         scorable = await self._scorable(patient, responses, scores)
         return Record(
             self._base,
+            self._server.settings.time_zone,
             patient,
             [*resources, *responses, *scores, *why],
             {name(one): await self._history(one) for one in resources if _moves(one)},

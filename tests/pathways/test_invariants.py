@@ -17,6 +17,7 @@ def found(workflow, moment=NOW):
     current = {reference: versions[-1] for reference, versions in workflow.items()}
     record = Record(
         BASE,
+        "Europe/London",
         current.pop("Patient/p"),
         list(current.values()),
         workflow,
@@ -56,7 +57,7 @@ def test_a_step_that_waits_for_more_than_its_anchor_is_left_to_its_plan():
     workflow = sound()
     BROKEN["a window that its anchor does not give"][1](workflow)
     current = {reference: versions[-1] for reference, versions in workflow.items()}
-    record = Record(BASE, current.pop("Patient/p"), list(current.values()), workflow)
+    record = Record(BASE, "Europe/London", current.pop("Patient/p"), list(current.values()), workflow)
     assert [violation.rule for violation in violations(record, NOW)] == ["window-off"]
     record.waiting_for_more = frozenset({("CarePlan/plan", "seen")})
     assert list(violations(record, NOW)) == []

@@ -415,6 +415,10 @@ SOUND: dict[str, Break] = {
     "a plan of the same pathway for the other side": add({**SAME_PLAN, "extension": [side("right")]}),
     "a second plan that is over": add({**SAME_PLAN, "status": "completed"}),
     "a Consent that is not in force": add({**CONSENT, "status": "inactive"}),
+    "a Consent that permits after one that denied": together(
+        add({**CONSENT, "dateTime": "2026-02-01T09:00:00Z"}),
+        add({**CONSENT, "id": "in", "dateTime": "2026-02-02T09:00:00Z", "provision": {"type": "permit"}}),
+    ),
     "a Consent that permits": add({**CONSENT, "provision": {"type": "permit"}}),
     "a step kept because its condition failed": change(
         "Task/seen", status="draft", statusReason=why("condition-failed")
@@ -432,6 +436,21 @@ SOUND: dict[str, Break] = {
     ),
     "done in its window before the job has opened it": follow(
         "Task/planned", **DONE, lastModified="2026-03-03T00:00:00+00:00"
+    ),
+    "a referral of somebody who died after it was sent on to another provider": together(
+        change("Patient/p", deceasedDateTime="2026-02-20"),
+        *(change(one, status="cancelled", statusReason=why("died")) for one in ("Task/seen", "Task/planned")),
+        change("Appointment/class", status="cancelled", cancelationReason=why("died")),
+        change("ServiceRequest/exercise", status="completed"),
+        change("CarePlan/plan", status="revoked"),
+        follow("Task/coordination", businessStatus=state("redirected")),
+        add(told(4)),
+        change("ServiceRequest/referral", status="revoked", extension=mirrored("redirected")),
+        change(
+            "EpisodeOfCare/episode",
+            status="cancelled",
+            extension=clock("21", None, ("2026-02-03", "redirected", "21")),
+        ),
     ),
     "a client's Task that has no state of ours": add(
         {**coordination("accepted", "requested"), "id": "other", "code": {"text": "Coordinate"}}

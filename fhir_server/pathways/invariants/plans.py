@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
+from fhir_server.pathways.consents import PATHWAY, denied
 from fhir_server.pathways.invariants.record import (
     Json,
     Moment,
@@ -109,20 +110,14 @@ def stood_down_patients_rest(record: Record, moment: Moment) -> Iterator[Violati
 
 def _stood_down(record: Record) -> str | None:
     patient = record.patient
-    if patient.get("deceasedBoolean") is True or "deceasedDateTime" in patient:
+    if is_dead(record):
         return "has died"
     if patient.get("active") is False or any(link.get("type") == "replaced-by" for link in patient.get("link", ())):
         return "is not in use any more"
-    if consent := opted_out(record, "pathway"):
-        return f"has left the digital pathway ({name(consent)})"
+    if PATHWAY in denied(record.of_type("Consent"), record.canonical_base, record.time_zone):
+        return "has left the digital pathway"
     return None
 
 
-def opted_out(record: Record, category: str) -> Json | None:
-    """The active Consent that denies `category`."""
-    for consent in record.of_type("Consent"):
-        codes = {record.code(concept, "msk-consent-category") for concept in consent.get("category", ())}
-        denied = consent.get("provision", {}).get("type") == "deny"
-        if consent.get("status") == "active" and denied and category in codes:
-            return consent
-    return None
+def is_dead(record: Record) -> bool:
+    return record.patient.get("deceasedBoolean") is True or "deceasedDateTime" in record.patient

@@ -38,6 +38,7 @@ class Record:
     """One patient's workflow; `histories` are whole, oldest first, deletions left out."""
 
     canonical_base: str
+    time_zone: str
     patient: Json
     resources: list[Json] = field(default_factory=list)
     """Current ones: CarePlan, Task, Appointment, ServiceRequest, EpisodeOfCare, Consent, Communication, and what these

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import groupby, pairwise
 
-from fhir_server.pathways.invariants.plans import ENDED
+from fhir_server.pathways.invariants.plans import ENDED, is_dead
 from fhir_server.pathways.invariants.record import Json, Moment, Record, Violation, name, parts, references
 from fhir_server.pathways.referral import STATES, TRANSFERRED, State
 from fhir_server.pathways.rtt import Event, account
@@ -46,9 +46,7 @@ def statuses_agree(record: Record, moment: Moment) -> Iterator[Violation]:
         code = _state(record, task)
         if request is None or code not in STATES:
             continue
-        state = STATES[code]
-        if code == TRANSFERRED.code and request["status"] == TRANSFERRED.request:
-            state = TRANSFERRED
+        state = TRANSFERRED if _is_transferred(request, code) else STATES[code]
         if _mirrored(record, request) != code:
             told = f"it is {_mirrored(record, request)}, and {name(task)} is {code}"
             yield Violation(name(request), "referral-mirror", told)
@@ -132,8 +130,7 @@ def ended_referrals_rest(record: Record, moment: Moment) -> Iterator[Violation]:
         request, state = _request(record, task), _state(record, task)
         if request is not None and state in _CALLED_OFF:
             off[name(request)] = state
-        died = record.patient.get("deceasedBoolean") is True or "deceasedDateTime" in record.patient
-        if died and state not in _OVER:
+        if is_dead(record) and state not in _OVER and not (request and _is_transferred(request, state)):
             yield Violation(name(task), "stands-for-nobody", f"it is {state}, and the patient has died")
     for plan in record.plans:
         for reference in references(plan.get("supportingInfo")):
@@ -152,6 +149,11 @@ def _tasks(record: Record) -> Iterator[Json]:
 
 def _state(record: Record, task: Json) -> str:
     return record.code(task.get("businessStatus"), "msk-referral-state") or "none"
+
+
+def _is_transferred(request: Json, state: str) -> bool:
+    """Another provider has the referral now."""
+    return state == TRANSFERRED.code and bool(request["status"] == TRANSFERRED.request)
 
 
 def _mirrored(record: Record, request: Json) -> str | None:
