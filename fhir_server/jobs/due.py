@@ -15,11 +15,8 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.model.dates import OPEN_LOW, milliseconds, zone
 from fhir_server.storage.base import Dated
 
-BATCH = 150
-"""Steps of one transaction: other writes wait for it, some 30 ms."""
-
-REST = 0.5
-"""How long the job rests after a batch, as a part of the time it took."""
+BATCH = 50
+"""Steps of one transaction: other writes wait for it, some 10 ms."""
 
 LONGEST_REST_SECONDS = 1.0
 
@@ -29,7 +26,7 @@ _BEYOND = 2**62
 async def due_steps(server: Server, code: str, until: date, since: date | None = None) -> AsyncIterator[list[Dated]]:
     """Batches of Tasks whose date `code` (a shipped search parameter) begins on the days `since`..`until`, in order.
 
-    After each batch the job rests for a while. Raises BusinessRule when the parameter is not there.
+    After each batch the job rests as long as it worked. Raises BusinessRule when the parameter is not there.
     """
     definition = server.registry.definitions("Task").get(code)
     if definition is None or server.registry.url("Task", code) != (
@@ -49,7 +46,7 @@ async def due_steps(server: Server, code: str, until: date, since: date | None =
             return
         after = found[-1].place
         yield found
-        await asyncio.sleep(min((time.monotonic() - started) * REST, LONGEST_REST_SECONDS))
+        await asyncio.sleep(min(time.monotonic() - started, LONGEST_REST_SECONDS))
 
 
 def _midnight(server: Server, day: date) -> int:
