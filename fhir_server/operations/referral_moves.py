@@ -24,12 +24,14 @@ from fhir_server.operations.referral_record import COORDINATE, Referral, read_re
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.referral import STATES, State, moves_from, next_of
-from fhir_server.pathways.rtt import Event, account, may_decide, status_after
+from fhir_server.pathways.rtt import Event, account, is_first_activity, may_decide, status_after
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 Json = dict[str, Any]
 
 _WITHDRAWN = STATES["withdrawn"]
+_TWO_WEEK_WAIT = "asap"
+"""ServiceRequest.priority for TWO_WEEK_WAIT (ConceptMap ers-priority-to-request-priority)."""
 _MOST = 1000
 """More than one referral's services and one patient's active plans."""
 
@@ -53,6 +55,8 @@ class Move:
     """For people to look at."""
     reopening: bool = False
     """The one way out of `discharged`, and no other way into a state."""
+    died: bool = False
+    """The patient has: what is still planned stands down for that reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,9 @@ async def withdraw_for_death(server: Server, transaction: Transaction, patient: 
             continue
         referral = await read_referral(server, transaction, content_of(stored))
         if _WITHDRAWN.code in next_of(referral.state, referral.request["status"]):
-            decided = Move(_WITHDRAWN, rtt="36")
+            running = account(referral.events).running is not None
+            # 36 is a death before treatment: a clock that has stopped keeps the reason it stopped for.
+            decided = Move(_WITHDRAWN, rtt="36" if running else None, died=True)
             changed += (await _store(server, transaction, referral, decided, None, "The patient has died.")).resources
     return changed
 
@@ -178,7 +184,7 @@ def event_of(server: Server, referral: Referral, decided: Move) -> Event:
     """What the move is to the clock. Raises BusinessRule (422) for an RTT status that does not go with it."""
     events = referral.events
     state = decided.to.code
-    may = may_decide(state, running=account(events).running is not None)
+    may = may_decide(state, running=account(events).running is not None, first=is_first_activity(events))
     if decided.rtt is not None and decided.rtt not in may:
         allowed = f"one of {', '.join(may)}" if may else "left out"
         raise BusinessRule(
@@ -186,7 +192,9 @@ def event_of(server: Server, referral: Referral, decided: Move) -> Event:
             code="code-invalid",
             expression="Parameters.parameter.where(name='rtt').value",
         )
-    return Event(server.clock.today(), state, status_after(events, state, given=decided.rtt))
+    two_week_wait = referral.request.get("priority") == _TWO_WEEK_WAIT
+    status = status_after(events, state, given=decided.rtt, two_week_wait=two_week_wait)
+    return Event(server.clock.today(), state, status)
 
 
 def request_in(request: Json, state: State, server: Server) -> Json:
@@ -245,7 +253,7 @@ async def _consequences(server: Server, transaction: Transaction, referral: Refe
         child = content_of(version)
         if child["status"] in ("draft", "active", "on-hold"):
             changed.append(await put_json(server, transaction, {**child, "status": status}))
-    died = decided.rtt == "36"
+    died = decided.died or decided.rtt == "36"
     subject = referral.request["subject"]["reference"]
     for version in await found(server, transaction, "CarePlan", [("subject", subject), ("status", "active")], _MOST):
         plan = content_of(version)

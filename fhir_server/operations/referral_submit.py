@@ -9,6 +9,7 @@ from fhir_server.interactions.answer import location
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
+from fhir_server.model.dates import zone
 from fhir_server.model.reference import localise
 from fhir_server.operations.found import found
 from fhir_server.operations.plans_parameters import expression
@@ -88,7 +89,7 @@ async def _submitted(call: OperationRequest, transaction: Transaction, referral:
 
 
 async def _refuse_unfit(server: Server, transaction: Transaction, request: Json) -> None:
-    issues = referral_issues(request, _base(server), server.clock.today())
+    issues = referral_issues(request, _base(server), server.clock.today(), zone(server.clock.time_zone))
     subject = str(request.get("subject", {}).get("reference", ""))
     if subject.startswith("Patient/"):
         await living_patient(transaction, subject, "ServiceRequest.subject")
@@ -140,7 +141,7 @@ def _task(request: Json, server: Server) -> Json:
 
 
 def _episode(request: Json, server: Server) -> Json:
-    start = day_received(request, _base(server), server.clock.today())
+    start = day_received(request, _base(server), server.clock.today(), zone(server.clock.time_zone))
     episode: Json = {
         "resourceType": "EpisodeOfCare",
         "id": new_id(),

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.errors import Issue
+from fhir_server.pathways.replan import day_of
 
 Json = dict[str, Any]
 
@@ -23,13 +25,13 @@ _ODS = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
 _CATEGORY = "msk"
 
 
-def referral_issues(request: Json, canonical_base: str, today: date) -> list[Issue]:
+def referral_issues(request: Json, canonical_base: str, today: date, zone: ZoneInfo) -> list[Issue]:
     """Everything that is wanting, each with its place."""
     return [
         *_missing(request),
         *_category(request, canonical_base),
         *_identifiers(request),
-        *_days(request, canonical_base, today),
+        *_days(request, canonical_base, today, zone),
     ]
 
 
@@ -77,14 +79,28 @@ def _identifiers(request: Json) -> Iterator[Issue]:
             yield Issue("value", "An ODS code has three to ten capital letters and digits.", place)
 
 
-def _days(request: Json, canonical_base: str, today: date) -> Iterator[Issue]:
-    if day_received(request, canonical_base, today) > today:
-        yield Issue("business-rule", "It cannot have been received later than now.", "ServiceRequest.extension")
+def _days(request: Json, canonical_base: str, today: date, zone: ZoneInfo) -> Iterator[Issue]:
+    received = _received(request, canonical_base)
+    if received is not None:
+        day = day_of(received, zone)
+        if day is None:
+            yield Issue("value", "The clock starts on a day: msk-received needs one.", "ServiceRequest.extension")
+        elif day > today:
+            yield Issue("business-rule", "It cannot have been received later than now.", "ServiceRequest.extension")
+    written = day_of(request.get("authoredOn", ""), zone)
+    if written is not None and written > today:
+        yield Issue("business-rule", "It cannot have been written later than now.", "ServiceRequest.authoredOn")
 
 
-def day_received(request: Json, canonical_base: str, today: date) -> date:
-    """The day the clock starts: msk-received, else authoredOn, else `today`; the date as it was written."""
+def day_received(request: Json, canonical_base: str, today: date, zone: ZoneInfo) -> date:
+    """The day in `zone` on which the clock starts: that of msk-received, else `today`.
+
+    NHS England, RTT rules suite: the day on which the provider receives the referral, not that on which it is written.
+    """
+    day = day_of(_received(request, canonical_base) or "", zone)
+    return today if day is None else day
+
+
+def _received(request: Json, canonical_base: str) -> str | None:
     url = f"{canonical_base}/StructureDefinition/msk-received"
-    given = next((one.get("valueDateTime") for one in request.get("extension", ()) if one["url"] == url), None)
-    text = given or request.get("authoredOn") or ""
-    return date.fromisoformat(text[:10]) if len(text) >= 10 else today
+    return next((one.get("valueDateTime") for one in request.get("extension", ()) if one["url"] == url), None)

@@ -115,14 +115,18 @@ _DECIDED = {
 }
 
 
-def status_after(events: Sequence[Event], state: str, *, given: str | None = None) -> str:
-    """The RTT status that a move to `state` gives after `events`; `given` is what the clinician decided."""
+def status_after(events: Sequence[Event], state: str, *, given: str | None = None, two_week_wait: bool = False) -> str:
+    """The RTT status that a move to `state` gives after `events`; `given` is what the clinician decided.
+
+    A first appointment that is missed voids the clock of a routine or an urgent referral; that of a two week wait runs
+    on (NHS Data Dictionary, class REFERRAL TO TREATMENT PERIOD).
+    """
     told = account(events)
     if given is not None:
         return given
     if told.running is None:
         return _without_clock(told, state)
-    if state == "dna" and _is_first_activity(events):
+    if state == "dna" and is_first_activity(events) and not two_week_wait:
         return MISSED_FIRST
     if state == "discharged":
         return "34"
@@ -141,20 +145,23 @@ def _without_clock(told: Account, state: str) -> str:
     return told.status
 
 
-def _is_first_activity(events: Sequence[Event]) -> bool:
+def is_first_activity(events: Sequence[Event]) -> bool:
+    """Whether the patient was to be seen for the first time."""
     return not any(event.state in ("attended", "dna") for event in events)
 
 
-def may_decide(state: str, running: bool) -> tuple[str, ...]:
-    """The RTT statuses that a clinician can give with a move to `state`."""
+def may_decide(state: str, running: bool, *, first: bool = False) -> tuple[str, ...]:
+    """The RTT statuses that a clinician can give with a move to `state`; `first`: nobody has seen the patient yet."""
     if state == "attended":
         return ("20", "30", "31", "32", "34", "35") if running else ("11", "12", "90", "91")
     if state == "redirected":
         return ("21",) if running else ()
     if state == "discharged":
         return ("30", "34", "35") if running else ("90", "91")
+    if state == "dna":
+        return ("20", MISSED_FIRST) if running and first else ()
     if state == "withdrawn":
-        return ("35", "36")
+        return ("35", "36") if running else ("90", "91")
     if state in ("booked", "accepted") and not running:
         return ("11", "12", "90", "91")
     return ()

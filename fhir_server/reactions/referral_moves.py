@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
+from fhir_server.operations.found import found
 from fhir_server.operations.referral_record import COORDINATE
+from fhir_server.operations.stored import content_of
 from fhir_server.reactions.registry import Write
 
 Json = dict[str, Any]
@@ -13,22 +15,27 @@ Json = dict[str, Any]
 _HELD = {
     "ServiceRequest": ("status", "intent", "subject"),
     "Task": ("status", "businessStatus", "focus", "for", "code"),
+    "EpisodeOfCare": ("status", "statusHistory", "patient", "referralRequest"),
 }
 """What the state of a referral hangs on; everything else may be edited."""
+_HELD_EXTENSIONS = {
+    "ServiceRequest": ("msk-referral-state",),
+    "EpisodeOfCare": ("msk-rtt", "msk-rtt-event"),
+}
 
 
 async def hold_referral(write: Write) -> list[Issue]:
     """Raises BusinessRule (422) naming the operations."""
     before = await write.before()
-    if before is None or not _is_referral(before, write.server.settings.canonical_base):
-        return []
     now = write.resource
-    changed = [element for element in _HELD[now["resourceType"]] if before.get(element) != now.get(element)]
-    base = write.server.settings.canonical_base
-    if _state(before, base) != _state(now, base):
+    kind = now["resourceType"]
+    if before is None or not _is_referral(before, write.canonical_base):
+        await _refuse_second(write)
+        return []
+    changed = [element for element in _HELD[kind] if before.get(element) != now.get(element)]
+    if _stated(before, write.canonical_base) != _stated(now, write.canonical_base):
         changed.append("extension")
     if changed:
-        kind = now["resourceType"]
         text = (
             f"{kind}/{now['id']} belongs to a referral under way, which moves by its operations ($start-triage, "
             "$triage, $book and so on): leave this as it is, or call the one that fits."
@@ -38,14 +45,50 @@ async def hold_referral(write: Write) -> list[Issue]:
     return []
 
 
+async def _refuse_second(write: Write) -> None:
+    """A referral has one coordinating Task and one episode: of two, no move could tell which one counts."""
+    now = write.resource
+    if now["resourceType"] == "Task" and _coordinates(now, write.canonical_base):
+        place, referrals = "focus", [now.get("focus", {})]
+        code = f"{write.canonical_base}/CodeSystem/msk-task-code|{COORDINATE}"
+        criteria = [("code", code)]
+    elif now["resourceType"] == "EpisodeOfCare":
+        place, referrals, criteria = "referralRequest", now.get("referralRequest", []), []
+    else:
+        return
+    parameter = "focus" if place == "focus" else "incoming-referral"
+    for reference in (one.get("reference", "") for one in referrals):
+        if not await _under_way(write, reference):
+            continue
+        matches = await found(
+            write.server, write.transaction, now["resourceType"], [(parameter, reference), *criteria], 2
+        )
+        if any(match.logical_id != now["id"] for match in matches):
+            text = f"{reference} has its {now['resourceType']} already: a referral has one, which $submit makes."
+            raise BusinessRule(text, expression=f"{now['resourceType']}.{place}")
+
+
+async def _under_way(write: Write, reference: str) -> bool:
+    kind, _, logical_id = reference.partition("/")
+    if kind != "ServiceRequest" or not logical_id:
+        return False
+    stored = await write.transaction.current(kind, logical_id)
+    return stored is not None and stored.body is not None and _is_referral(content_of(stored), write.canonical_base)
+
+
 def _is_referral(resource: Json, base: str) -> bool:
-    if resource["resourceType"] == "ServiceRequest":
-        return _state(resource, base) is not None
+    if resource["resourceType"] == "Task":
+        return _coordinates(resource, base)
+    return bool(_stated(resource, base))
+
+
+def _coordinates(task: Json, base: str) -> bool:
     system = f"{base}/CodeSystem/msk-task-code"
-    codings = resource.get("code", {}).get("coding", ())
+    codings = task.get("code", {}).get("coding", ())
     return any(one.get("system") == system and one.get("code") == COORDINATE for one in codings)
 
 
-def _state(resource: Json, base: str) -> str | None:
-    url = f"{base}/StructureDefinition/msk-referral-state"
-    return next((one.get("valueCode") for one in resource.get("extension", ()) if one["url"] == url), None)
+def _stated(resource: Json, base: str) -> list[Json]:
+    """The extensions that say where the referral stands, in order."""
+    urls = [f"{base}/StructureDefinition/{name}" for name in _HELD_EXTENSIONS.get(resource["resourceType"], ())]
+    return [one for one in resource.get("extension", ()) if one["url"] in urls]

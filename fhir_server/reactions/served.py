@@ -13,7 +13,7 @@ from fhir_server.reactions.stood_down import consent_written, patient_written
 
 REACTIONS: tuple[Reaction, ...] = (
     Reaction(frozenset({"Patient", "Person", "RelatedPerson"}), check_nhs_number),
-    Reaction(frozenset({"ServiceRequest", "Task"}), hold_referral),
+    Reaction(frozenset({"EpisodeOfCare", "ServiceRequest", "Task"}), hold_referral),
     Reaction(frozenset({"Patient"}), patient_written),
     Reaction(frozenset({"Consent"}), consent_written),
     Reaction(frozenset({"Task"}), step_moves),

@@ -192,3 +192,44 @@ def test_the_code_system_holds_exactly_the_states(referrals: Referrals) -> None:
     found = referrals.http.get("CodeSystem", params={"url": f"{BASE}/CodeSystem/msk-referral-state"}).json()
     (system,) = [entry["resource"] for entry in found["entry"]]
     assert {concept["code"] for concept in system["concept"]} == set(STATES)
+
+
+def _rtt(referrals: Referrals, request: dict[str, Any]) -> str:
+    _, _, episode = referrals.whole(request)
+    assert episode is not None
+    return str(parts(extension(episode, "msk-rtt"))["status"])
+
+
+@pytest.mark.parametrize(("priority", "rtt"), [("routine", "33"), ("urgent", "33"), ("asap", "20")])
+def test_a_missed_first_appointment_voids_the_clock_but_of_a_two_week_wait(
+    referrals: Referrals, priority: str, rtt: str
+) -> None:
+    """NHS Data Dictionary, class REFERRAL TO TREATMENT PERIOD; asap is e-RS's TWO_WEEK_WAIT."""
+    assert _rtt(referrals, referrals.at(WAYS["dna"], priority=priority)) == rtt
+
+
+def test_a_missed_first_appointment_that_was_not_made_known_leaves_the_clock_running(referrals: Referrals) -> None:
+    request = referrals.at(WAYS["booked"])
+    assert referrals.move(request, "dna", rtt="20").status_code == 200
+    assert _rtt(referrals, request) == "20"
+
+
+@pytest.mark.parametrize(("treated", "rtt", "stopped_by"), [(False, "36", "36"), (True, "90", "30")])
+def test_death_withdraws_and_is_the_reason_only_where_the_clock_ran(
+    referrals: Referrals, treated: bool, rtt: str, stopped_by: str
+) -> None:
+    """36: the patient died before treatment."""
+    request = referrals.at(WAYS["booked"])
+    if treated:
+        assert referrals.move(request, "attended", rtt="30").status_code == 200
+    name = request["subject"]["reference"]
+    patient = referrals.http.get(name).json() | {"deceasedBoolean": True}
+    assert referrals.http.put(name, json=patient).status_code == 200
+    now, task, episode = referrals.whole(request)
+    assert task is not None
+    assert episode is not None
+    assert (now["status"], task["businessStatus"]["coding"][0]["code"]) == ("revoked", "withdrawn")
+    assert _rtt(referrals, request) == rtt
+    clock = referrals.http.get(f"EpisodeOfCare/{episode['id']}/$rtt-clock").json()["parameter"]
+    (told,) = [one["part"] for one in clock if one["name"] == "clock"]
+    assert [one["valueCode"] for one in told if one["name"] == "stoppedBy"] == [stopped_by]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -82,6 +83,11 @@ def test_everything_that_is_wanting_is_named_at_once(referrals: Referrals) -> No
             {"extension": [{"url": f"{BASE}/StructureDefinition/msk-received", "valueDateTime": "2999-01-01"}]},
             "extension",
         ),
+        (
+            {"extension": [{"url": f"{BASE}/StructureDefinition/msk-received", "valueDateTime": "2026-01"}]},
+            "extension",
+        ),
+        ({"authoredOn": "2999-01-01"}, "authoredOn"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(referrals: Referrals, change: Json, place: str) -> None:
@@ -109,6 +115,33 @@ def test_the_same_ubrn_comes_in_once(referrals: Referrals) -> None:
     assert _submit(referrals, draft).status_code == 201
     again = _submit(referrals, draft)
     assert (again.status_code, again.json()["issue"][0]["code"]) == (409, "duplicate")
+
+
+def test_of_many_at_once_with_one_ubrn_one_comes_in(referrals: Referrals) -> None:
+    draft = referrals.draft()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(lambda _: _submit(referrals, draft).status_code, range(8)))
+    assert statuses == [201] + [409] * 7
+
+
+@pytest.mark.parametrize(
+    ("received", "start"),
+    [
+        ("2025-06-30T22:59:59Z", "2025-06-30"),
+        ("2025-06-30T23:00:00Z", "2025-07-01"),
+        ("2025-03-29T23:30:00Z", "2025-03-29"),
+        ("2025-03-30T23:30:00Z", "2025-03-31"),
+        ("2025-10-25T23:30:00Z", "2025-10-26"),
+        ("2025-10-26T23:30:00Z", "2025-10-26"),
+        ("2024-02-29", "2024-02-29"),
+    ],
+)
+def test_the_clock_starts_on_the_day_in_the_server_s_zone(referrals: Referrals, received: str, start: str) -> None:
+    """British Summer Time began on 30 March 2025 and ended on 26 October 2025, at 01:00 UTC."""
+    extension_received = {"url": f"{BASE}/StructureDefinition/msk-received", "valueDateTime": received}
+    (episode,) = of_type(_submit(referrals, referrals.draft(extension=[extension_received])), "EpisodeOfCare")
+    assert parts(extension(episode, "msk-rtt"))["start"] == start
+    assert episode["period"]["start"] == start
 
 
 def test_after_a_rejection_it_may_come_again(referrals: Referrals) -> None:

@@ -73,6 +73,36 @@ def test_a_later_appointment_not_attended_does_not() -> None:
     assert status_after(events, "dna") == "20"
 
 
+def test_of_a_two_week_wait_a_first_appointment_not_attended_leaves_the_clock_running() -> None:
+    """NHS Data Dictionary, class REFERRAL TO TREATMENT PERIOD: 33 is for routine and urgent requests."""
+    events = _told(RECEIVED, ("2026-01-08", "booked", "20"))
+    assert status_after(events, "dna", two_week_wait=True) == "20"
+    assert account([*events, *_told(("2026-01-14", "dna", "20"))]).running is not None
+
+
+def test_a_provider_may_let_the_clock_run_when_the_first_appointment_was_not_made_known() -> None:
+    """Rules suite: a missed first appointment voids the clock where it was clearly communicated to the patient."""
+    assert may_decide("dna", running=True, first=True) == ("20", "33")
+    assert may_decide("dna", running=True, first=False) == ()
+
+
+def test_who_leaves_after_treatment_keeps_the_reason_the_clock_stopped_for() -> None:
+    """35 and 36 are of patients who were not treated; 90 and 91 of those whose clock has stopped."""
+    events = _told(RECEIVED, ("2026-03-02", "attended", "30"))
+    assert may_decide("withdrawn", running=False) == ("90", "91")
+    assert status_after(events, "withdrawn") == "90"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [("2026-03-28", "2026-03-30", 2), ("2026-10-24", "2026-10-26", 2), ("2028-02-28", "2028-03-01", 2)],
+    ids=["spring forward", "fall back", "leap day"],
+)
+def test_days_are_counted_by_the_calendar(first: str, last: str, days: int) -> None:
+    (clock,) = account(_told((first, "submitted", "10"))).clocks
+    assert clock.days(date.fromisoformat(last)) == days
+
+
 def test_days_the_patient_could_not_come_are_counted_and_do_not_stop_it() -> None:
     """Pauses were abolished in October 2015."""
     events = _told(RECEIVED, ("2026-02-01", "cancelled-patient", "20"), ("2026-02-15", "booked", "20"))
