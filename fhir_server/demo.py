@@ -29,6 +29,9 @@ TODAY = date(2026, 11, 2)
 """The day the demo is about: steps are open or missed as of it."""
 FIRST_PATIENT = "demo-1"
 PATHWAY = "knee-oa-arthroplasty-1.0.0"
+UBRN = "https://fhir.nhs.uk/Id/UBRN"
+"""System of e-RS's booking reference; the demo's are invented."""
+MESSAGE_CATEGORY = "https://fhir.nhs.uk/CodeSystem/message-category-servicerequest"
 
 _PRACTICE = {
     "resourceType": "Organization",
@@ -177,12 +180,22 @@ class _Maker:
     def _referral(self, key: str, person: _Person) -> Iterator[Json]:
         received = self._at(person.received).isoformat()
         patient = {"reference": f"Patient/{key}"}
+        accepted = "accepted" in person.anchors
+        state = "accepted" if accepted else "submitted"
         request = {
             "resourceType": "ServiceRequest",
             "id": f"{key}-referral",
+            "extension": [
+                {"url": f"{self._base}/StructureDefinition/msk-received", "valueDateTime": received},
+                {"url": f"{self._base}/StructureDefinition/msk-referral-state", "valueCode": state},
+            ],
+            "identifier": [{"system": UBRN, "value": f"{int(key.removeprefix('demo-')):012}"}],
             "status": "active",
             "intent": "order",
-            "category": [{"text": "Referral"}],
+            "category": [
+                {"coding": [{"system": MESSAGE_CATEGORY, "code": "referral"}]},
+                {"coding": [{"system": f"{self._base}/CodeSystem/msk-request-category", "code": "referral"}]},
+            ],
             "priority": "routine",
             "code": {"text": "Referral to the musculoskeletal service"},
             "subject": patient,
@@ -192,15 +205,16 @@ class _Maker:
             "reasonCode": [{"text": f"Osteoarthritis of the {person.side} knee"}],
         }
         yield request
-        accepted = "accepted" in person.anchors
-        state = "accepted" if accepted else "submitted"
         yield {
             "resourceType": "Task",
             "id": f"{key}-triage",
             "status": "completed" if accepted else "requested",
             "businessStatus": {"coding": [{"system": f"{self._base}/CodeSystem/msk-referral-state", "code": state}]},
             "intent": "order",
-            "code": {"text": "Triage of the referral"},
+            "code": {
+                "coding": [{"system": f"{self._base}/CodeSystem/msk-task-code", "code": "coordinate-referral"}],
+                "text": "Triage of the referral",
+            },
             "focus": {"reference": f"ServiceRequest/{request['id']}"},
             "for": patient,
             "authoredOn": received,

@@ -234,6 +234,10 @@ def of_type(name: str) -> Iterator[Json]:
 def test_the_resources_we_ship_and_make_satisfy_their_profiles() -> None:
     """Required and forbidden elements and invariants; slices are left to a validator of profiles."""
     made = {
+        "msk-patient": list(of_type("Patient")),
+        "msk-referral": [one for one in of_type("ServiceRequest") if "basedOn" not in one],
+        "msk-triage-task": [one for one in of_type("Task") if "focus" in one],
+        "msk-appointment": list(of_type("Appointment")),
         "msk-questionnaire": list(of_type("Questionnaire")),
         "msk-resource": list(of_type("Library")),
         "msk-careplan": list(of_type("CarePlan")),
