@@ -46,6 +46,9 @@ SEARCHES: dict[str, tuple[str | tuple[Scope, q.Query], str, str]] = {
         "Observation?patient=Patient/p7&code=http://loinc.org|c7&date=ge2010&_sort=-date", "number_search", "p v k"
     ),
     "patient and code": ("Observation?patient=Patient/p7&code=http://loinc.org|c7", "number_search", "p v"),
+    "patient and any of some statuses": (
+        "Observation?patient=Patient/p7&status=preliminary,final,amended", "number_search", "p v"
+    ),
     "patient, oldest first": ("Observation?patient=p7&_sort=date", "number_search", "p v k"),
     "system and code": ("Observation?code=http://loinc.org|c3", "number_search", "p v"),
     "code alone": ("Observation?code=c3", "number_search", "p v"),
