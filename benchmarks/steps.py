@@ -1,7 +1,7 @@
 """What it costs that a response ends a step: python -m benchmarks.steps
 
-CPU of the server's process per QuestionnaireResponse created, as the kernel counts it; PostgreSQL's own processes are not
-in it. The Oxford Knee Score, 12 answers, among 10,000 open steps of other patients.
+CPU of the server's process per QuestionnaireResponse created, as the kernel counts it; PostgreSQL's own processes are
+not in it. The Oxford Knee Score, 12 answers, among 10,000 open steps of other patients.
 """
 
 from __future__ import annotations
