@@ -50,6 +50,7 @@ class Year:
                 if number in restart_at:
                     world.restart()
                 world.run_jobs()
+                world.open_slots(1 + self.patients // 50)
                 for person in people:
                     person.act()
                 if world.today.month != month:
