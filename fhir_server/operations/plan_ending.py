@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.errors import BusinessRule
 from fhir_server.interactions.exchange import Server
+from fhir_server.operations.plans import settle_plan
+from fhir_server.operations.plans_stored import anchor_days
 from fhir_server.operations.slots import free_slots
 from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.replan import Moment, is_open, stood_down
 from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
+
+DISCHARGE = "discharge"
+"""Code of CodeSystem msk-anchor."""
+_DISCHARGED = "The patient was discharged."
 
 
 async def end_plan(server: Server, transaction: Transaction, care_plan: Json, reason: str) -> list[Json]:
@@ -23,11 +30,48 @@ async def end_plan(server: Server, transaction: Transaction, care_plan: Json, re
     return [await put_json(server, transaction, resource) for resource in ended]
 
 
-async def complete_plan(server: Server, transaction: Transaction, care_plan: Json) -> list[Json]:
-    """Complete `care_plan` when nothing of it is open; answers to come keep it active."""
-    if await open_steps(transaction, care_plan):
+async def discharge_plan(server: Server, transaction: Transaction, care_plan: Json) -> list[Json]:
+    """The patient is discharged: what is asked at discharge is asked now, what waits for other events stands down, what
+    has its day goes on. With nothing left open `care_plan` is completed. What changed, as stored."""
+    changed = await _date_discharge(server, transaction, care_plan)
+    plan = await _stored(transaction, care_plan)
+    moment = Moment(server.clock.now(), server.settings.canonical_base)
+    days = anchor_days(plan, moment.canonical_base)
+    for step in await open_steps(transaction, plan):
+        event = _event_of(step, moment.canonical_base)
+        if event is not None and event not in days:
+            changed.append(await put_json(server, transaction, stood_down(step, "plan-ended", moment)))
+    # What follows the steps that stood down is not to come either.
+    changed += (await settle_plan(server, transaction, plan, reason=_DISCHARGED)).changed
+    if not await open_steps(transaction, plan):
+        changed.append(await put_json(server, transaction, {**plan, "status": "completed"}))
+    return changed
+
+
+async def _date_discharge(server: Server, transaction: Transaction, care_plan: Json) -> list[Json]:
+    if DISCHARGE in anchor_days(care_plan, server.settings.canonical_base):
         return []
-    return [await put_json(server, transaction, {**care_plan, "status": "completed"})]
+    anchors = {DISCHARGE: server.clock.today()}
+    try:
+        return (await settle_plan(server, transaction, care_plan, anchors=anchors, reason=_DISCHARGED)).changed
+    except BusinessRule:
+        # The pathway counts nothing from the discharge, or is not here any more; nothing was written.
+        return []
+
+
+async def _stored(transaction: Transaction, care_plan: Json) -> Json:
+    version = await transaction.current("CarePlan", care_plan["id"])
+    assert version is not None
+    return content_of(version)
+
+
+def _event_of(step: Json, canonical_base: str) -> str | None:
+    """The event that the step is counted from (msk-step-anchor)."""
+    for extension in step.get("extension", ()):
+        if extension["url"] == f"{canonical_base}/StructureDefinition/msk-step-anchor":
+            codes = [part["valueCode"] for part in extension["extension"] if part["url"] == "event"]
+            return str(codes[0]) if codes else None
+    return None
 
 
 async def open_steps(transaction: Transaction, care_plan: Json) -> list[Json]:

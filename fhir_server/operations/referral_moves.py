@@ -17,7 +17,7 @@ from fhir_server.interactions.exchange import Response, Server
 from fhir_server.interactions.preconditions import check_if_match
 from fhir_server.model.json import encode
 from fhir_server.operations.found import found
-from fhir_server.operations.plan_ending import complete_plan, end_plan
+from fhir_server.operations.plan_ending import discharge_plan, end_plan
 from fhir_server.operations.referral_parameters import performer_of
 from fhir_server.operations.referral_provenance import moved
 from fhir_server.operations.referral_record import COORDINATE, Referral, read_referral, with_events
@@ -259,7 +259,7 @@ async def _consequences(server: Server, transaction: Transaction, referral: Refe
         plan = content_of(version)
         if any(one.get("reference") == name for one in plan.get("supportingInfo", ())):
             if status == "completed":
-                changed += await complete_plan(server, transaction, plan)
+                changed += await discharge_plan(server, transaction, plan)
             else:
                 changed += await end_plan(server, transaction, plan, "died" if died else "plan-ended")
     return changed
