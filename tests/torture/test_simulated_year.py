@@ -9,5 +9,5 @@ from tests.e2e.simulation.year import START, Year
 @pytest.mark.torture
 def test_a_year_of_two_hundred_patients(database_url, tmp_path):
     world = World(database_url, tmp_path, START)
-    Year(patients=200, seed=1, stride=3, restarts=6).run(world)
+    Year(patients=200, seed=1, restarts=6).run(world)
     print(dict(world.tally))
