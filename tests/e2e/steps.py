@@ -27,6 +27,7 @@ class Clinic:
 
     client: httpx.Client
     clock: Path
+    database: str
     patient: str = field(default_factory=lambda: f"p{uuid4().hex}")
 
     def now(self, instant: str) -> None:
@@ -127,4 +128,4 @@ def running_clinic(database: str, directory: Path, *options: str) -> Iterator[Cl
         running_server(database, directory, "--clock", str(clock), "--jobs-seconds", "0", *options) as server,
         httpx.Client(base_url=f"{server.base_url}/", timeout=60) as client,
     ):
-        yield Clinic(client, clock)
+        yield Clinic(client, clock, database)

@@ -5,6 +5,9 @@ The low back pain pathway: STarT Back's risk group opens one of three branches, 
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.e2e.steps import BASE, names, said
@@ -36,7 +39,7 @@ def steps(clinic, plan):
     return found
 
 
-def send(clinic, task, instrument, answers):
+def send(clinic, task, instrument, answers, status=201):
     response = answered(instrument, answers)
     response |= {
         "subject": {"reference": f"Patient/{clinic.patient}"},
@@ -44,8 +47,7 @@ def send(clinic, task, instrument, answers):
         "extension": [names(task)],
     }
     answer = clinic.post(response)
-    assert answer.status_code == 201, answer.text
-    return answer
+    assert answer.status_code == status, answer.text
 
 
 def clear_red_flags(clinic, task):
@@ -117,3 +119,56 @@ def test_an_answer_that_cannot_be_settles_nothing(clinic):
     }
     assert clinic.post(wrong).status_code == 422
     assert steps(clinic, plan) == made
+
+
+def test_whatever_was_sent_no_step_is_in_a_state_that_cannot_be(clinic):
+    """Answers in time, again, amended, late and in error, views, a step declined; then `fhir-server check`."""
+    plan = apply(clinic)
+    made = steps(clinic, plan)
+    clear_red_flags(clinic, made["red-flags"])
+    send(clinic, made["baseline-start-back"], "start-back", HIGH)
+    send(clinic, made["baseline-start-back"], "start-back", HIGH, status=200)
+    send(clinic, made["baseline-start-back"], "start-back", LOW)
+    rmdq = answered("rmdq", dict.fromkeys((f"q{n}" for n in range(1, 25)), "1")) | {
+        "id": f"r{clinic.patient}",
+        "subject": {"reference": f"Patient/{clinic.patient}"},
+        "authored": "2026-03-02T08:30:00Z",
+        "extension": [names(made["baseline-rmdq"])],
+    }
+    clinic.stored({**rmdq, "status": "in-progress"})
+    clinic.stored(rmdq)
+    clinic.stored({**rmdq, "status": "amended", "authored": "2026-03-02T08:40:00Z"})
+    clinic.stored({**rmdq, "status": "entered-in-error"})
+    view(clinic, made["welcome"])
+    view(clinic, steps(clinic, plan)["myths"])
+    declined = {"coding": [{"system": f"{BASE}/CodeSystem/msk-step-reason", "code": "declined"}]}
+    clinic.stored({**steps(clinic, plan)["exercise-pack"], "status": "rejected", "statusReason": declined})
+    clinic.now("2026-03-12T09:00:00+00:00")
+    send(clinic, made["baseline-msk-hq"], "msk-hq", {f"q{n}": "2" for n in range(1, 15)})
+    after = steps(clinic, plan)
+    states = {name: after[name]["status"] for name in ("baseline-rmdq", "welcome", "myths", "baseline-msk-hq")}
+    assert states == {
+        "baseline-rmdq": "completed",
+        "welcome": "completed",
+        "myths": "completed",
+        "baseline-msk-hq": "failed",
+    }
+    # The jobs of the 12th have not run, so windows are looked at as of the day they last did: the 2nd.
+    clinic.now("2026-03-02T12:00:00+00:00")
+    command = [sys.executable, "-m", "fhir_server.cli.main", "check", "--database", clinic.database]
+    done = subprocess.run([*command, "--clock", str(clinic.clock)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def view(clinic, task):
+    category = {"system": f"{BASE}/CodeSystem/msk-communication-category", "code": "resource-viewed"}
+    answer = clinic.post(
+        {
+            "resourceType": "Communication",
+            "status": "completed",
+            "category": [{"coding": [category]}],
+            "subject": {"reference": f"Patient/{clinic.patient}"},
+            "about": [{"reference": f"Task/{task['id']}"}],
+        }
+    )
+    assert (answer.status_code, said(answer)) == (201, [])
