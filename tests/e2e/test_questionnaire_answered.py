@@ -377,6 +377,23 @@ def test_one_submission_by_24_writers_at_once_is_stored_once(clinic):
     assert scores(clinic) == [(48, "final")]
 
 
+def test_of_24_different_responses_at_once_one_ends_the_step(clinic):
+    task = clinic.task(window=WINDOW)
+
+    def send(minute):
+        return clinic.post(clinic.answers(task, level=minute % 5, authored=f"2026-03-01T09:{minute:02}:00Z"))
+
+    with ThreadPoolExecutor(24) as writers:
+        answers = list(writers.map(send, range(24)))
+    assert [answer.status_code for answer in answers] == [201] * 24
+    assert sorted(len(said(answer)) for answer in answers) == [0] + [1] * 23
+    assert len(clinic.found("QuestionnaireResponse", _count="50")) == 24
+    done = clinic.read(f"Task/{task['id']}")
+    assert (done["meta"]["versionId"], len(output_of(done))) == ("2", 1)
+    level = int(clinic.read(output_of(done)[0])["item"][0]["answer"][0]["valueCoding"]["code"])
+    assert scores(clinic) == [(12 * level, "final")]
+
+
 def test_a_transaction_that_brings_the_step_and_its_answer(clinic):
     """The answer comes first: reactions wait until all is written."""
     patient = {"reference": f"Patient/{clinic.patient}"}
