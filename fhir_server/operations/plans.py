@@ -27,6 +27,7 @@ from fhir_server.operations.plans_stored import (
     referral_day,
     referral_of,
     refuse_overlap,
+    refuse_stood_down,
     side_of,
     steps_of,
 )
@@ -123,8 +124,10 @@ async def put_plan(
 ) -> StoredVersion:
     """Store the plan, its goals and its steps; the CarePlan as stored.
 
-    Raises BusinessRule (422) when the patient has an active plan of the pathway for the same side.
+    Raises BusinessRule (422) when the patient has an active plan of the pathway for the same side, has died or has left
+    the digital pathway.
     """
+    await refuse_stood_down(server, transaction, applied.care_plan["subject"]["reference"])
     await refuse_overlap(server, transaction, applied.care_plan, applied.pathway.url)
     if server.settings.enforce_references:
         made = frozenset(f"{resource['resourceType']}/{resource['id']}" for resource in applied.resources)

@@ -12,6 +12,7 @@ from fhir_server.operations.found import found
 from fhir_server.operations.plans_parameters import expression
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.apply_steps import KINDS
+from fhir_server.pathways.consents import PATHWAY, denied
 from fhir_server.pathways.replan import action_of, day_of
 from fhir_server.storage.base import StoredVersion, Transaction
 
@@ -19,6 +20,8 @@ Json = dict[str, Any]
 
 _PLANS = 1000
 """More than one patient's active plans."""
+_CONSENTS = 1000
+"""More than one patient's."""
 
 
 class Reading(Protocol):
@@ -104,6 +107,18 @@ async def living_patient(reader: Reading, subject: str, place: str) -> Json:
     if patient.get("active") is False:
         raise BusinessRule(f"{subject} is not active: nothing is planned.", expression=place)
     return patient
+
+
+async def refuse_stood_down(server: Server, transaction: Transaction, subject: str) -> None:
+    """Raises BusinessRule (422) for a patient of whom nothing more is asked, as of this point of the transaction."""
+    await living_patient(transaction, subject, expression("subject"))
+    criteria = [("patient", subject), ("status", "active")]
+    consents = [content_of(one) for one in await found(server, transaction, "Consent", criteria, _CONSENTS)]
+    if PATHWAY in denied(consents, server.settings.canonical_base, server.settings.time_zone):
+        raise BusinessRule(
+            f"{subject} has left the digital pathway (Consent): no plan is made, unless a later Consent permits it.",
+            expression=expression("subject"),
+        )
 
 
 async def own_referral(reader: Reading, referral: str, subject: str) -> Json:

@@ -428,6 +428,34 @@ def test_a_patient_who_died_gets_no_plan(client: Client, deceased: Json) -> None
     )
 
 
+def test_a_patient_who_left_the_digital_pathway_gets_no_plan(client: Client) -> None:
+    """Until a later Consent permits it again."""
+    subject = client.patient()
+    consent(client, subject, "deny", "2026-02-01T09:00:00Z")
+    issue = issue_of(client.apply(KNEE, subject), 422)
+    assert (issue["code"], issue["expression"]) == (
+        "business-rule",
+        ["Parameters.parameter.where(name='subject').value"],
+    )
+    consent(client, subject, "permit", "2026-02-02T09:00:00Z")
+    assert client.plan(KNEE, subject)["status"] == "active"
+
+
+def consent(client: Client, subject: str, provision: str, moment: str) -> None:
+    given = {
+        "resourceType": "Consent",
+        "id": f"{subject.partition('/')[2]}-{provision}",
+        "status": "active",
+        "scope": {"text": "patient privacy"},
+        "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-consent-category", "code": "pathway"}]}],
+        "patient": {"reference": subject},
+        "policyRule": {"text": "The patient's own choice."},
+        "dateTime": moment,
+        "provision": {"type": provision},
+    }
+    client.put(given)
+
+
 def test_a_newborn_patient(client: Client) -> None:
     """Born today: no event can lie before, and today can be one."""
     subject = client.patient(birthDate="2026-03-02")

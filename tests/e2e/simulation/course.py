@@ -22,7 +22,9 @@ class Course:
         self.side = random.choice(("left", "right"))
         self.authored = world.today
         self.accepted = False
-        """Whether there is a plan."""
+        """Whether there is a plan, or was."""
+        self.opted_out = False
+        """Whether the patient has left the digital pathway: no plan is made any more."""
 
     def begin(self) -> None:
         raise NotImplementedError
@@ -70,7 +72,7 @@ class WalkIn(Course):
     def act(self) -> None:
         if self.random.random() < 0.02:
             active = self.world.search("CarePlan", patient=self.patient, status="active")
-            self._apply((422,) if active else (201, 422))
+            self._apply((422,) if active or self.opted_out else (201,))
 
     def _apply(self, expect: tuple[int, ...]) -> None:
         (definition,) = self.world.search("PlanDefinition", url=f"{BASE}/PlanDefinition/{self.pathway}")

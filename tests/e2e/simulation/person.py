@@ -80,6 +80,7 @@ class Person:
             self._merge()
         elif fate == "opts-out":
             self._consent("pathway")
+            self.course.opted_out = True
         elif fate == "pauses":
             self._consent("reminders")
         elif fate == "withdraws":

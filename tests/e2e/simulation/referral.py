@@ -108,15 +108,7 @@ class Referral(Course):
 
     def do(self, what: str) -> None:
         if what == "accept":
-            services = self.random.sample(SERVICES, self.random.randint(1, 2))
-            self._call(
-                "triage",
-                {"name": "outcome", "valueCode": "accept"},
-                *({"name": "service", "valueString": f"HealthcareService/{one}"} for one in services),
-                {"name": "pathway", "valueCanonical": f"{BASE}/PlanDefinition/{self.pathway}|1.0.0"},
-                {"name": "laterality", "valueCode": self.side},
-            )
-            self.accepted = True
+            self._accept()
         elif what == "redirect" and self.random.random() < 0.6:
             service = f"HealthcareService/{self.random.choice(SERVICES)}"
             self._call("triage", {"name": "outcome", "valueCode": what}, {"name": "service", "valueString": service})
@@ -132,6 +124,24 @@ class Referral(Course):
             self._call("discharge", {"name": "reason", "valueString": "Treatment is complete."})
         else:
             self._call(what)
+
+    def _accept(self) -> None:
+        """With a plan; without one for somebody who wants none."""
+        services = self.random.sample(SERVICES, self.random.randint(1, 2))
+        outcome = [
+            {"name": "outcome", "valueCode": "accept"},
+            *({"name": "service", "valueString": f"HealthcareService/{one}"} for one in services),
+        ]
+        plan = [
+            {"name": "pathway", "valueCanonical": f"{BASE}/PlanDefinition/{self.pathway}|1.0.0"},
+            {"name": "laterality", "valueCode": self.side},
+        ]
+        if self.opted_out:
+            self.world.call(f"{self._path}/$triage", *outcome, *plan, expect=(422,), if_match=self._etag)
+            self._call("triage", *outcome)
+        else:
+            self._call("triage", *outcome, *plan)
+            self.accepted = True
 
     def _decided(self, what: str) -> list[Json]:
         """A first treatment, or active monitoring, stops the clock; it may be told to run on."""
