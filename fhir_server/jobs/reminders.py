@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
@@ -11,10 +12,10 @@ from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Server
 from fhir_server.jobs.due import due_steps
 from fhir_server.model.dates import zone
-from fhir_server.operations.found import found
+from fhir_server.operations.found import found, query_of
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.consents import PATHWAY, REMINDERS, denied
-from fhir_server.pathways.reminders import AFTER_OPENING, BEFORE_END, GRACE_DAYS, reminder, reminder_due
+from fhir_server.pathways.reminders import AFTER_OPENING, BEFORE_END, GRACE_DAYS, MOST, reminder, reminder_due
 from fhir_server.storage.base import Dated, Draft, StoredVersion, Transaction
 from fhir_server.storage.scope import ALL
 
@@ -22,6 +23,8 @@ Json = dict[str, Any]
 
 _CONSENTS = 10_000
 """More than those of the patients of one batch."""
+_REMINDERS = 100_000
+"""More than those of one batch's patients."""
 
 
 async def make_reminders(server: Server, today: date) -> int:
@@ -58,6 +61,7 @@ async def _remind(server: Server, versions: list[StoredVersion], today: date) ->
         if day is not None:
             made = reminder(task, day, base)
             drafts.append((version, task["for"]["reference"], prepare_for(server, made, made["id"])))
+    drafts = await _not_too_many(server, drafts)
     if not drafts:
         return 0
 
@@ -76,6 +80,21 @@ async def _remind(server: Server, versions: list[StoredVersion], today: date) ->
         return len(stored)
 
     return await server.store.write(ALL, work)
+
+
+async def _not_too_many(
+    server: Server, drafts: list[tuple[StoredVersion, str, Draft]]
+) -> list[tuple[StoredVersion, str, Draft]]:
+    """Without those of steps that were reminded of as often as may be, before their window moved."""
+    if not drafts:
+        return []
+    code = f"{server.settings.canonical_base}/CodeSystem/msk-communication-category|reminder"
+    criteria = [("patient", ",".join(sorted({patient for _, patient, _ in drafts}))), ("category", code)]
+    made: Counter[str] = Counter()
+    page = await server.store.search(ALL, query_of(server, "Communication", criteria, _REMINDERS))
+    for version in page.matches:
+        made.update(str(one.get("reference")) for one in content_of(version).get("about", ()))
+    return [one for one in drafts if made[f"Task/{one[0].logical_id}"] < MOST]
 
 
 async def _to_be_reminded(server: Server, transaction: Transaction, patients: set[str]) -> set[str]:

@@ -13,7 +13,10 @@ Json = dict[str, Any]
 
 AFTER_OPENING = (3, 7)
 BEFORE_END = 1
-"""Days. With them there are three reminders of a step at most."""
+"""Days."""
+
+MOST = len((*AFTER_OPENING, BEFORE_END))
+"""Reminders of one step, also when its window moves: three."""
 
 GRACE_DAYS = 3
 """A reminder that could not be made on its day is still made so many days later, unless the next one is due."""

@@ -136,3 +136,17 @@ async def test_the_dead_are_not_reminded(world: World, patient: dict[str, Any]) 
         {"resourceType": "Patient", "id": "p", **patient}, step("s", "requested", "2026-03-07", "2026-03-20")
     )
     assert (await run_jobs(world.server)).reminders == 0
+
+
+async def test_a_step_that_is_given_other_days_is_not_reminded_of_a_fourth_time(world: World) -> None:
+    """Three are the most of a step, not of a window."""
+    days = {"2026-03-01": ["03-04", "03-08"], "2026-03-20": ["03-23", "03-27", "04-01"]}
+    made = []
+    for first, reminded in days.items():
+        last = "2026-03-12" if first == "2026-03-01" else "2026-04-02"
+        await world.put(step("s", "requested", first, last))
+        for day in reminded:
+            world.at(f"2026-{day}T12:00:00+00:00")
+            made.append((await run_jobs(world.server)).reminders)
+    assert made == [1, 1, 1, 0, 0]
+    assert await world.count("Communication") == 3
