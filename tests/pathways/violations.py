@@ -452,6 +452,12 @@ SOUND: dict[str, Break] = {
             extension=clock("21", None, ("2026-02-03", "redirected", "21")),
         ),
     ),
+    "begun before its event moved to a later day": change(
+        "Task/seen",
+        status="in-progress",
+        extension=[*timing(30, 0, 14), action("seen")],
+        restriction=period("2026-03-03", "2026-03-17"),
+    ),
     "a client's Task that has no state of ours": add(
         {**coordination("accepted", "requested"), "id": "other", "code": {"text": "Coordinate"}}
     ),

@@ -35,7 +35,8 @@ def states_fit_windows(record: Record, moment: Moment) -> Iterator[Violation]:
         available = step["status"] in ("requested", "ready", "in-progress", "active")
         if end < start:
             yield Violation(name(step), "window-inverted", f"its window is {start} to {end}")
-        if available and moment.today < start:
+        # What the patient has begun stays begun when its event moves to a later day.
+        if available and step["status"] != "in-progress" and moment.today < start:
             yield Violation(name(step), "available-early", f"it is {step['status']} on {moment.today}, from {start}")
         if step["resourceType"] != "Task":
             continue
