@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     nhs_number_check: str = Field(
         "refuse",
         pattern="^(refuse|warn|off)$",
-        description="What becomes of an NHS number with a wrong check digit; fhir-server load checks none.",
+        description="What becomes of an NHS number with a wrong check digit; fhir-server load stores it and says so.",
     )
     jobs_seconds: float = Field(
         60.0, ge=0, description="How often serve looks whether a new day's windows and reminders are due; 0: never."

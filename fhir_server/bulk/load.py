@@ -58,6 +58,8 @@ class Loaded:
     unchanged: int = 0
     executed: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    suspect: list[str] = field(default_factory=list)
+    """`Type/id` of resources with an NHS number whose check digit is wrong: an import is stored as it comes."""
 
     @property
     def total(self) -> int:
@@ -172,6 +174,8 @@ async def _store(
                 loaded.refusals.append(Refusal(batch.sources[n], name, error.issues))
         elif isinstance(item, Accepted):
             placed.append((batch.sources[n], item.draft))
+            if item.suspect:
+                loaded.suspect.append(f"{item.draft.resource_type}/{item.draft.logical_id}")
         elif isinstance(item, Refused):
             loaded.refusals.append(Refusal(batch.sources[n], item.resource, item.issues))
         elif isinstance(item, Executable):

@@ -16,6 +16,7 @@ from fhir_server.errors import FhirError, InvalidResource, Issue
 from fhir_server.interactions.draft import prepare
 from fhir_server.interactions.logical_id import check_id, new_id
 from fhir_server.model.json import parse
+from fhir_server.model.nhs_number import CARRIERS, wrong_numbers
 from fhir_server.model.reference import localise
 from fhir_server.search.registry import Registry, registry_of
 from fhir_server.storage.base import Draft
@@ -45,6 +46,8 @@ class Accepted(msgspec.Struct, array_like=True, tag="store"):
     """A valid resource, ready to be written."""
 
     draft: Draft
+    suspect: bool = False
+    """It carries an NHS number whose check digit is wrong."""
 
 
 class Refused(msgspec.Struct, array_like=True, tag="refuse"):
@@ -97,7 +100,7 @@ def _prepare(body: bytes, options: Options, registry: Registry) -> Prepared:
             canonical_base=options.canonical_base,
             fresh=logical_id is None,
         )
-        return Accepted(draft)
+        return Accepted(draft, resource_type in CARRIERS and any(True for _ in wrong_numbers(resource)))
     except FhirError as error:
         return Refused(_name(resource), error.issues)
 

@@ -192,3 +192,6 @@ def _summarise(loaded: Loaded, seconds: float) -> None:
         f"{loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged{executed}, "
         f"{len(loaded.refusals)} refused in {seconds:.1f} s ({loaded.total / seconds:.0f} a second)"
     )
+    if loaded.suspect:
+        shown = ", ".join(loaded.suspect[:SHOWN_REFUSALS]) + (" ..." if len(loaded.suspect) > SHOWN_REFUSALS else "")
+        print(f"{len(loaded.suspect)} with an NHS number whose check digit is wrong: {shown}", file=sys.stderr)

@@ -6,6 +6,11 @@ number is not used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+CARRIERS = frozenset({"Patient", "Person", "RelatedPerson"})
+"""Types whose identifiers are checked: those that are of a person."""
 SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 
 _WEIGHTS = range(10, 1, -1)
@@ -23,3 +28,13 @@ def is_valid(number: str) -> bool:
     if len(number) != 10 or not (number.isascii() and number.isdecimal()):
         return False
     return check_digit(number[:9]) == int(number[9])
+
+
+def wrong_numbers(resource: dict[str, Any]) -> Iterator[int]:
+    """Places in `identifier` of NHS numbers that are none.
+
+    One without a value is a number that is not known, which an extension may say.
+    """
+    for index, identifier in enumerate(resource.get("identifier", ())):
+        if identifier.get("system") == SYSTEM and "value" in identifier and not is_valid(identifier["value"]):
+            yield index

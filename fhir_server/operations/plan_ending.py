@@ -6,11 +6,11 @@ from typing import Any
 
 from fhir_server.errors import BusinessRule
 from fhir_server.interactions.exchange import Server
-from fhir_server.operations.plans import settle_plan
-from fhir_server.operations.plans_stored import anchor_days
+from fhir_server.operations.plans import finish_plan, settle_plan
+from fhir_server.operations.plans_stored import anchor_days, open_steps
 from fhir_server.operations.slots import free_slots
 from fhir_server.operations.stored import content_of, put_json
-from fhir_server.pathways.replan import Moment, is_open, stood_down
+from fhir_server.pathways.replan import Moment, stood_down
 from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
@@ -43,9 +43,7 @@ async def discharge_plan(server: Server, transaction: Transaction, care_plan: Js
             changed.append(await put_json(server, transaction, stood_down(step, "plan-ended", moment)))
     # What follows the steps that stood down is not to come either.
     changed += (await settle_plan(server, transaction, plan, reason=_DISCHARGED)).changed
-    if not await open_steps(transaction, plan):
-        changed.append(await put_json(server, transaction, {**plan, "status": "completed"}))
-    return changed
+    return changed + await finish_plan(server, transaction, await _stored(transaction, plan))
 
 
 async def _date_discharge(server: Server, transaction: Transaction, care_plan: Json) -> list[Json]:
@@ -72,15 +70,3 @@ def _event_of(step: Json, canonical_base: str) -> str | None:
             codes = [part["valueCode"] for part in extension["extension"] if part["url"] == "event"]
             return str(codes[0]) if codes else None
     return None
-
-
-async def open_steps(transaction: Transaction, care_plan: Json) -> list[Json]:
-    """The Tasks, Appointments and ServiceRequests of the plan that may still be done."""
-    keys = []
-    for activity in care_plan.get("activity", ()):
-        kind, _, logical_id = str(activity.get("reference", {}).get("reference", "")).partition("/")
-        if kind in ("Task", "Appointment", "ServiceRequest"):
-            keys.append((kind, logical_id))
-    there = await transaction.versions(keys, bodies=True)
-    steps = [content_of(version) for version in there.values() if version.body is not None]
-    return [step for step in steps if is_open(step)]

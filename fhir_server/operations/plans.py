@@ -23,6 +23,7 @@ from fhir_server.operations.plans_stored import (
     anchor_days,
     living_patient,
     local,
+    open_steps,
     own_referral,
     referral_day,
     referral_of,
@@ -31,12 +32,12 @@ from fhir_server.operations.plans_stored import (
     side_of,
     steps_of,
 )
-from fhir_server.operations.stored import content_of
+from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.apply import RECEIVED, AppliedPlan, apply_pathway, check_anchors, with_anchors
 from fhir_server.pathways.apply_steps import Context
 from fhir_server.pathways.definition import Pathway
 from fhir_server.pathways.definition_reading import check_active
-from fhir_server.pathways.replan import Moment, replan
+from fhir_server.pathways.replan import Moment, is_open, replan
 from fhir_server.storage.base import Draft, SearchPage, StoredVersion, Transaction
 from fhir_server.storage.query import Query
 
@@ -186,10 +187,27 @@ async def settle_plan(
     settled.issues += replanned.issues
     for resource in [*changed, *replanned.changed]:
         settled.changed.append(content_of(await transaction.put(prepare_for(server, resource, resource["id"]))))
+    settled.changed += await _finish(server, transaction, care_plan, steps, settled.changed)
     if settled.changed:
         why = provenance(settled.changed, reason, transaction.last_updated)
         await transaction.put(prepare_for(server, why, why["id"], fresh=True))
     return settled
+
+
+async def finish_plan(server: Server, transaction: Transaction, care_plan: Json) -> list[Json]:
+    """Complete `care_plan` when it is active and nothing of it is open; what changed, as stored."""
+    if care_plan["status"] != "active" or await open_steps(transaction, care_plan):
+        return []
+    return [await put_json(server, transaction, {**care_plan, "status": "completed"})]
+
+
+async def _finish(
+    server: Server, transaction: Transaction, care_plan: Json, steps: Mapping[str, Json], changed: list[Json]
+) -> list[Json]:
+    """`finish_plan` where no step that is known already is open: mostly one is, and nothing has to be read."""
+    now = {(one["resourceType"], one["id"]): one for one in (care_plan, *steps.values(), *changed)}
+    plan = now.pop(("CarePlan", care_plan["id"]))
+    return [] if any(map(is_open, now.values())) else await finish_plan(server, transaction, plan)
 
 
 async def _pathway(

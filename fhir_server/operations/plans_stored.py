@@ -13,7 +13,7 @@ from fhir_server.operations.plans_parameters import expression
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.apply_steps import KINDS
 from fhir_server.pathways.consents import PATHWAY, denied
-from fhir_server.pathways.replan import action_of, day_of
+from fhir_server.pathways.replan import action_of, day_of, is_open
 from fhir_server.storage.base import StoredVersion, Transaction
 
 Json = dict[str, Any]
@@ -73,6 +73,14 @@ async def steps_of(transaction: Transaction, care_plan: Json, canonical_base: st
             if action is not None:
                 steps[action] = resource
     return steps
+
+
+async def open_steps(transaction: Transaction, care_plan: Json) -> list[Json]:
+    """What may still be done of the plan, whoever added it."""
+    keys = [local(one.get("reference", {}).get("reference", "")) for one in care_plan.get("activity", ())]
+    there = await transaction.versions([key for key in keys if key[0] in KINDS], bodies=True)
+    steps = [content_of(version) for version in there.values() if version.body is not None]
+    return [step for step in steps if is_open(step)]
 
 
 async def refuse_overlap(server: Server, transaction: Transaction, care_plan: Json, pathway: str) -> None:

@@ -21,7 +21,7 @@ _MOST = 100_000
 
 _STEPS = {
     "Task": ",".join(sorted(UNDER_WAY)),
-    "Appointment": "proposed,pending,booked",
+    "Appointment": "proposed,pending,booked,arrived,checked-in,waitlist",
     "ServiceRequest": "draft,active,on-hold",
 }
 """The status of steps that may still be done."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fhir_server.errors import BusinessRule, Issue
-from fhir_server.model.nhs_number import SYSTEM, is_valid
+from fhir_server.model.nhs_number import SYSTEM, wrong_numbers
 from fhir_server.reactions.registry import Write
 
 _NAMED = SYSTEM.encode()
@@ -26,9 +26,6 @@ async def check_nhs_number(write: Write) -> list[Issue]:
 
 
 def _wrong(write: Write) -> Iterator[Issue]:
-    for index, identifier in enumerate(write.resource.get("identifier", ())):
-        # Without a value it is a number that is not known, which an extension may say.
-        if identifier.get("system") == SYSTEM and "value" in identifier and not is_valid(identifier["value"]):
-            place = f"{write.version.resource_type}.identifier[{index}].value"
-            text = "This is no NHS number: it has ten digits, the last of which is a check digit. Look for a slip."
-            yield Issue("value", text, place)
+    for index in wrong_numbers(write.resource):
+        text = "This is no NHS number: it has ten digits, the last of which is a check digit. Look for a slip."
+        yield Issue("value", text, f"{write.version.resource_type}.identifier[{index}].value")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.model.nhs_number import CARRIERS
 from fhir_server.reactions.nhs_number import check_nhs_number
 from fhir_server.reactions.questionnaire_answered import questionnaire_answered
 from fhir_server.reactions.referral_moves import hold_referral
@@ -12,7 +13,7 @@ from fhir_server.reactions.step_moves import step_ended, step_moves
 from fhir_server.reactions.stood_down import consent_written, patient_written
 
 REACTIONS: tuple[Reaction, ...] = (
-    Reaction(frozenset({"Patient", "Person", "RelatedPerson"}), check_nhs_number),
+    Reaction(CARRIERS, check_nhs_number),
     Reaction(frozenset({"EpisodeOfCare", "ServiceRequest", "Task"}), hold_referral),
     Reaction(frozenset({"Patient"}), patient_written),
     Reaction(frozenset({"Consent"}), consent_written),

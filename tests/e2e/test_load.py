@@ -117,3 +117,21 @@ def without_version(resource):
     """The resource as its author wrote it: meta has what the server sets (R4 resource.html#Meta)."""
     meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")}
     return {**resource, "meta": meta}
+
+
+def test_wrong_nhs_numbers_are_stored_and_told_of(database_url, tmp_path):
+    """NHS Data Dictionary, NHS NUMBER: an import is kept as it comes, and somebody has to look at it."""
+    file = tmp_path / "patients.ndjson"
+    system = "https://fhir.nhs.uk/Id/nhs-number"
+    numbers = {"wrong": "9990000019", "right": "9990000018"}
+    patients = [
+        {"resourceType": "Patient", "id": name, "identifier": [{"system": system, "value": value}]}
+        for name, value in numbers.items()
+    ]
+    file.write_text("".join(json.dumps(patient) + "\n" for patient in patients))
+    done = load(database_url, file)
+    assert done.returncode == 0, done.stderr
+    assert "1 with an NHS number whose check digit is wrong: Patient/wrong" in done.stderr
+    assert "9990000019" not in done.stdout + done.stderr
+    with running_server(database_url, tmp_path) as server:
+        assert total(server, "Patient") == 2

@@ -14,7 +14,7 @@ from fhir_server.jobs import due
 from fhir_server.jobs.run import run_jobs
 from fhir_server.pathways.windows import moved
 from fhir_server.storage.scope import ALL
-from tests.jobs.conftest import World, step
+from tests.jobs.conftest import Json, World, step
 
 BASE = "https://fhir.example.org/msk"
 LONDON = ZoneInfo("Europe/London")
@@ -154,3 +154,37 @@ async def test_what_is_due_is_found_in_the_order_of_its_days(world: World, monke
     today = world.server.clock.today()
     found = [[one.version.logical_id for one in batch] async for batch in due.due_steps(world.server, "closes", today)]
     assert found == [["s1", "s2"], ["s3", "s4"], ["s5"]]
+
+
+async def test_a_plan_ends_with_its_last_missed_step_and_goes_on_while_one_is_open(world: World) -> None:
+    def plan(logical_id: str, *steps: str) -> Json:
+        activity = [{"reference": {"reference": f"Task/{name}"}} for name in steps]
+        subject = {"reference": "Patient/p"}
+        return {
+            "resourceType": "CarePlan",
+            "id": logical_id,
+            "status": "active",
+            "intent": "plan",
+            "subject": subject,
+            "activity": activity,
+        }
+
+    def of(name: str) -> list[Json]:
+        return [{"reference": f"CarePlan/{name}"}]
+
+    await world.put(
+        plan("ends", "done", "missed"),
+        plan("goes-on", "missed-too", "later"),
+        step("done", "completed", "2026-03-01", "2026-03-05", basedOn=of("ends")),
+        step("missed", "requested", "2026-03-01", "2026-03-09", basedOn=of("ends")),
+        step("missed-too", "requested", "2026-03-01", "2026-03-09", basedOn=of("goes-on")),
+        step("later", "draft", "2026-09-01", "2026-09-09", basedOn=of("goes-on")),
+    )
+    assert (await run_jobs(world.server)).closed == 2
+    ended, going_on = await world.read("CarePlan", "ends"), await world.read("CarePlan", "goes-on")
+    assert ended is not None
+    assert going_on is not None
+    assert (ended["status"], going_on["status"]) == ("completed", "active")
+    await run_jobs(world.server)
+    again = await world.read("CarePlan", "ends")
+    assert again == ended

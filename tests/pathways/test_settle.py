@@ -152,3 +152,13 @@ async def test_a_plan_whose_definition_is_gone_is_left_alone(server: Server, pla
     assert "There is no PlanDefinition" in settled.issues[0].diagnostics
     with pytest.raises(FhirError):
         await settle(server, gone, anchors={"operation": date(2198, 9, 1)})
+
+
+async def test_a_plan_ends_with_its_last_open_step(server: Server, plan: Json) -> None:
+    *others, last = (await steps(server, plan)).values()
+    over = {"Task": "completed", "Appointment": "fulfilled", "ServiceRequest": "completed"}
+    await put(server, *({**step, "status": over[step["resourceType"]]} for step in others))
+    assert not [one for one in (await settle(server, plan)).changed if one["resourceType"] == "CarePlan"]
+    await put(server, {**last, "status": over[last["resourceType"]]})
+    (ended,) = [one for one in (await settle(server, plan)).changed if one["resourceType"] == "CarePlan"]
+    assert ended["status"] == "completed"
