@@ -23,17 +23,20 @@ LONGEST_REST_SECONDS = 1.0
 _BEYOND = 2**62
 
 
-async def due_steps(server: Server, code: str, until: date, since: date | None = None) -> AsyncIterator[list[Dated]]:
-    """Batches of Tasks whose date `code` (a shipped search parameter) begins on the days `since`..`until`, in order.
+async def due_steps(
+    server: Server, kind: str, code: str, until: date, since: date | None = None
+) -> AsyncIterator[list[Dated]]:
+    """Batches of resources of type `kind` whose date `code` (a shipped search parameter) begins on the days
+    `since`..`until`, in order.
 
     After each batch the job rests as long as it worked. Raises BusinessRule when the parameter is not there.
     """
-    definition = server.registry.definitions("Task").get(code)
-    if definition is None or server.registry.url("Task", code) != (
-        f"{server.settings.canonical_base}/SearchParameter/Task-{code}"
+    definition = server.registry.definitions(kind).get(code)
+    if definition is None or server.registry.url(kind, code) != (
+        f"{server.settings.canonical_base}/SearchParameter/{kind}-{code}"
     ):
         raise BusinessRule(
-            f"The search parameter Task {code}, by which jobs find what is due, is not in force: start the server "
+            f"The search parameter {kind} {code}, by which jobs find what is due, is not in force: start the server "
             "with its content (setting content), or wait until its index is built (fhir-server reindex).",
             code="not-found",
         )

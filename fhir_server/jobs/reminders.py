@@ -45,10 +45,10 @@ async def _candidates(server: Server, today: date) -> AsyncIterator[list[Dated]]
     grace = timedelta(days=GRACE_DAYS)
     for days in AFTER_OPENING:
         began = today - timedelta(days=days)
-        async for batch in due_steps(server, "due", began, began - grace):
+        async for batch in due_steps(server, "Task", "due", began, began - grace):
             yield batch
     ends = today + timedelta(days=BEFORE_END)
-    async for batch in due_steps(server, "closes", ends, ends - grace):
+    async for batch in due_steps(server, "Task", "closes", ends, ends - grace):
         yield batch
 
 

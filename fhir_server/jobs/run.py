@@ -36,7 +36,7 @@ async def run_jobs(server: Server) -> Done:
     await refresh(server)
     now = server.clock.now()
     moved = await move_windows(server, now)
-    return Done(moved["requested"], moved["failed"], await make_reminders(server, now.date()))
+    return Done(moved["requested"] + moved["active"], moved["failed"], await make_reminders(server, now.date()))
 
 
 @dataclass(slots=True)

@@ -27,8 +27,9 @@ async def move_windows(server: Server, now: datetime) -> Counter[str]:
     """Move every step whose window has opened or closed by `now`; how many were given each status."""
     today = now.astimezone(zone(server.settings.time_zone)).date()
     done: Counter[str] = Counter()
-    for code, until in (("opens", today), ("closes", today - timedelta(days=1))):
-        async for found in due_steps(server, code, until):
+    last = {"opens": today, "closes": today - timedelta(days=1)}
+    for kind, code in (("Task", "opens"), ("ServiceRequest", "opens"), ("Task", "closes")):
+        async for found in due_steps(server, kind, code, last[code]):
             versions = [one.version for one in found]
 
             async def attempt(versions: list[StoredVersion] = versions) -> Counter[str]:
@@ -71,10 +72,10 @@ async def _move(server: Server, versions: list[StoredVersion], now: datetime) ->
         return Counter()
 
     async def work(transaction: Transaction) -> Counter[str]:
-        current = await transaction.versions([("Task", version.logical_id) for version, _, _ in drafts])
+        current = await transaction.versions([(one.resource_type, one.logical_id) for one, _, _ in drafts])
         done: Counter[str] = Counter()
         for version, status, draft in drafts:
-            if current["Task", version.logical_id].seq == version.seq:
+            if current[version.resource_type, version.logical_id].seq == version.seq:
                 await transaction.put(draft)
                 done[status] += 1
         return done

@@ -14,6 +14,7 @@ from fhir_server.content import shipped_resources
 Json = dict[str, Any]
 BASE = "https://fhir.example.org/msk"
 PATIENT = {"reference": "Patient/none"}
+PLAN = {"reference": "CarePlan/none"}
 CODE = {"text": "test"}
 OUTPUT = {"reference": "QuestionnaireResponse/answered"}
 
@@ -78,6 +79,12 @@ CASES: dict[str, tuple[Json, Json, list[str], list[str]]] = {
         task(status="failed", restriction=period("2031-03-01", "2031-03-14")),
         ["closes=2031-03-14", "closes=lt2031-03-15"],
         ["closes=2031-03-01", "closes=lt2031-03-14"],
+    ),
+    "ServiceRequest-opens": (
+        request(status="draft", basedOn=[PLAN], occurrencePeriod=period("2031-03-01", "2031-03-14")["period"]),
+        request(basedOn=[PLAN], occurrencePeriod=period("2031-03-01", "2031-03-14")["period"]),
+        ["opens=2031-03-01", "opens=le2031-03-01"],
+        ["opens=2031-03-14", "opens=lt2031-03-01"],
     ),
     "Task-output": (
         task(output=[{"type": CODE, "valueReference": OUTPUT}]),

@@ -18,7 +18,7 @@ from fhir_server.storage.base import Store, Transaction
 from fhir_server.storage.scope import ALL
 
 Json = dict[str, Any]
-PARAMETERS = ("Task-opens-1.0.0", "Task-closes-1.0.0", "Task-due-1.0.0")
+PARAMETERS = ("Task-opens-1.0.0", "Task-closes-1.0.0", "Task-due-1.0.0", "ServiceRequest-opens-1.0.0")
 
 
 class World:

@@ -152,7 +152,10 @@ async def test_what_is_due_is_found_in_the_order_of_its_days(world: World, monke
     days = ["2026-03-05", "2026-03-01", "2026-03-04", "2026-03-02", "2026-03-03"]
     await world.put(*(step(f"s{day[-1]}", "requested", "2026-02-01", day) for day in days))
     today = world.server.clock.today()
-    found = [[one.version.logical_id for one in batch] async for batch in due.due_steps(world.server, "closes", today)]
+    found = [
+        [one.version.logical_id for one in batch]
+        async for batch in due.due_steps(world.server, "Task", "closes", today)
+    ]
     assert found == [["s1", "s2"], ["s3", "s4"], ["s5"]]
 
 
@@ -188,3 +191,26 @@ async def test_a_plan_ends_with_its_last_missed_step_and_goes_on_while_one_is_op
     await run_jobs(world.server)
     again = await world.read("CarePlan", "ends")
     assert again == ended
+
+
+async def test_what_a_plan_asks_of_others_begins_with_its_window(world: World) -> None:
+    def request(logical_id: str, start: str, status: str = "draft", of: str = "CarePlan/c") -> Json:
+        return {
+            "resourceType": "ServiceRequest",
+            "id": logical_id,
+            "basedOn": [{"reference": of}],
+            "status": status,
+            "intent": "plan",
+            "subject": {"reference": "Patient/p"},
+            "occurrencePeriod": {"start": start, "end": "2026-06-01"},
+        }
+
+    await world.put(
+        request("today", "2026-03-10"),
+        request("tomorrow", "2026-03-11"),
+        request("revoked", "2026-03-01", "revoked"),
+        request("no-plan", "2026-03-01", of="ServiceRequest/other"),
+    )
+    assert (await run_jobs(world.server)).opened == 1
+    found = [await world.read("ServiceRequest", name) for name in ("today", "tomorrow", "revoked", "no-plan")]
+    assert [one and one["status"] for one in found] == ["active", "draft", "revoked", "draft"]
