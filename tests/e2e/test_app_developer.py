@@ -1,6 +1,7 @@
 """Persona B, the app developer: the plan and what is due, the form, answers saved and sent. Steps 2, 3 and 4.
 
-Adapted: without authorization; the form is in its neutral version; pages of two, so that there is a next one.
+Adapted: without authorization; the form is in its neutral version; pages of two, so that there is a next one. Of steps
+1, 5, 6 and 7 the tests say what is answered as long as there are no tokens, no topics and no view for the NHS App.
 """
 
 from __future__ import annotations
@@ -45,6 +46,29 @@ def asking(app):
         and {"url": f"{BASE}/StructureDefinition/msk-step-action", "valueString": "baseline-oks"} in task["extension"]
     ]
     return task
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(".well-known/smart-configuration", id="1-no-authorization"),
+        pytest.param("Subscription/due/$status", id="6-no-topics"),
+        pytest.param("wayfinder/Task", id="7-no-view-for-the-app"),
+    ],
+)
+def test_what_is_not_served_is_said_to_be_unsupported(app, path):
+    answer = app.client.get(path)
+    assert answer.status_code == 404
+    (issue,) = answer.json()["issue"]
+    assert (issue["severity"], issue["code"]) == ("error", "not-supported")
+
+
+def test_5_an_unknown_patient_is_not_found_and_has_nothing(app):
+    other = f"no{app.patient}"
+    answer = app.client.get(f"Patient/{other}")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (404, "not-found")
+    found = entries(app, "Task", patient=other, _total="accurate")
+    assert (found["total"], found.get("entry", [])) == (0, [])
 
 
 def test_2_the_plan_comes_with_its_steps(app):
