@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -104,18 +105,42 @@ def new_database(
     """A function giving the URL of an empty database of the engine named; all are dropped at the end."""
     created: list[tuple[str, str]] = []
 
-    def create(engine: str) -> str:
+    def create(engine: str, template: str = "template0") -> str:
         name = f"fhir_{uuid.uuid4().hex[:16]}"
         if engine == "sqlite":
             return f"sqlite:///{tmp_path_factory.mktemp('database') / name}.db"
         url = request.getfixturevalue("postgres_url")
-        execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        execute(url, f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
         created.append((url, name))
         return with_database(url, name)
 
     yield create
     for url, name in created:
         execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def new_stocked_database(
+    new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """A function giving the URL of a database of the engine named that holds the shipped content, and nothing else.
+
+    A server stored it once; the others are copies, which spares each server of the run to store it again.
+    """
+    stocked: dict[str, str] = {}
+
+    def create(engine: str) -> str:
+        if engine not in stocked:
+            stocked[engine] = new_database(engine)
+            with running_server(stocked[engine], tmp_path_factory.mktemp("stock"), "--jobs-seconds", "0"):
+                """The content is there when it is ready."""
+        if engine == "sqlite":
+            copy = new_database(engine)
+            shutil.copyfile(stocked[engine].removeprefix("sqlite:///"), copy.removeprefix("sqlite:///"))
+            return copy
+        return new_database(engine, urlsplit(stocked[engine]).path.removeprefix("/"))
+
+    return create
 
 
 @pytest.fixture(scope="session")
@@ -160,10 +185,10 @@ def server(store: Store, settings: Settings) -> Server:
 
 @pytest.fixture(scope="module")
 def live_server(
-    engine: str, new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    engine: str, new_stocked_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """A real server process with the shipped content, one per module and engine."""
-    with running_server(new_database(engine), tmp_path_factory.mktemp("server")) as server:
+    with running_server(new_stocked_database(engine), tmp_path_factory.mktemp("server")) as server:
         yield server
 
 

@@ -11,8 +11,8 @@ from tests.e2e.steps import Clinic, running_clinic
 
 
 @pytest.fixture(scope="module")
-def clinic_server(engine: str, new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    with running_clinic(new_database(engine), tmp_path_factory.mktemp("clinic")) as clinic:
+def clinic_server(engine: str, new_stocked_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    with running_clinic(new_stocked_database(engine), tmp_path_factory.mktemp("clinic")) as clinic:
         yield clinic
 
 
