@@ -16,6 +16,7 @@ BASE = "https://fhir.example.org/msk"
 PATIENT = {"reference": "Patient/none"}
 PLAN = {"reference": "CarePlan/none"}
 CODE = {"text": "test"}
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 OUTPUT = {"reference": "QuestionnaireResponse/answered"}
 
 
@@ -33,6 +34,10 @@ def observation(**elements: Any) -> Json:
 
 def request(**elements: Any) -> Json:
     return {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": PATIENT, **elements}
+
+
+def flag(**elements: Any) -> Json:
+    return {"resourceType": "Flag", "code": CODE, "subject": PATIENT, **elements}
 
 
 def response(**elements: Any) -> Json:
@@ -85,6 +90,12 @@ CASES: dict[str, tuple[Json, Json, list[str], list[str]]] = {
         request(basedOn=[PLAN], occurrencePeriod=period("2031-03-01", "2031-03-14")["period"]),
         ["opens=2031-03-01", "opens=le2031-03-01"],
         ["opens=2031-03-14", "opens=lt2031-03-01"],
+    ),
+    "Flag-status": (
+        flag(status="active"),
+        flag(_status={"extension": [{"url": ABSENT, "valueCode": "unknown"}]}),
+        ["status=active", "status=active,inactive"],
+        ["status=inactive"],
     ),
     "Task-output": (
         task(output=[{"type": CODE, "valueReference": OUTPUT}]),

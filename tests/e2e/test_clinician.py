@@ -1,8 +1,7 @@
 """Persona D, the clinician with a clinic tomorrow. All five steps.
 
 Adapted: without authorization; acknowledging an alert is the Communication and the Flag, as AuditEvents are not made
-yet; R4 has no search of Flags by status, so the client looks at it; an incomplete baseline is seen as the open step in
-$timeline; the moved steps are those after the operation.
+yet; an incomplete baseline is seen as the open step in $timeline; the moved steps are those after the operation.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def on_timeline(clinic):
 
 
 def active_flags(clinic):
-    return [flag for flag in clinic.found("Flag") if flag["status"] == "active"]
+    return clinic.found("Flag", status="active")
 
 
 def test_1_the_clinic_list_the_trend_and_the_open_baseline(clinic):
