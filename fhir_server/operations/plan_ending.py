@@ -67,6 +67,6 @@ def _event_of(step: Json, canonical_base: str) -> str | None:
     """The event that the step is counted from (msk-step-anchor)."""
     for extension in step.get("extension", ()):
         if extension["url"] == f"{canonical_base}/StructureDefinition/msk-step-anchor":
-            codes = [part["valueCode"] for part in extension["extension"] if part["url"] == "event"]
+            codes = [part.get("valueCode") for part in extension.get("extension", ()) if part["url"] == "event"]
             return str(codes[0]) if codes else None
     return None

@@ -69,13 +69,20 @@ async def read_referral(server: Server, transaction: Transaction, request: Json)
 
 
 def events_of(episode: Json, canonical_base: str) -> list[Event]:
-    """The msk-rtt-event extensions of the episode, in order."""
+    """The msk-rtt-event extensions of the episode, in order. Raises BusinessRule (422) for one that cannot be read."""
     events = []
     for extension in episode.get("extension", ()):
         if extension["url"] == f"{canonical_base}/StructureDefinition/msk-rtt-event":
             parts = {part["url"]: part for part in extension.get("extension", ())}
-            day = date.fromisoformat(parts["date"]["valueDate"])
-            events.append(Event(day, parts["state"]["valueCode"], parts["status"]["valueCode"]))
+            try:
+                day = date.fromisoformat(parts["date"]["valueDate"])
+                events.append(Event(day, parts["state"]["valueCode"], parts["status"]["valueCode"]))
+            except (KeyError, ValueError) as error:
+                raise BusinessRule(
+                    f"EpisodeOfCare/{episode['id']} has an msk-rtt-event that cannot be read: it needs date, state and "
+                    "status.",
+                    expression="EpisodeOfCare.extension",
+                ) from error
     return events
 
 

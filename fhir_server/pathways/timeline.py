@@ -116,7 +116,7 @@ def _days_before(resource: Json, canonical_base: str) -> int:
         if extension["url"] == url:
             for part in extension.get("extension", ()):
                 if part["url"] == "before":
-                    return int(part["valueDuration"]["value"])
+                    return int(part.get("valueDuration", {}).get("value", 0))
     return 0
 
 

@@ -119,6 +119,13 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
         {("step-without-plan", "Appointment/class"), ("step-unnamed", "Appointment/class")},
         change("Appointment/class", supportingInformation=None),
     ),
+    "an extension of ours by halves": (
+        {("unreadable", "Patient/p")},
+        change(
+            "Task/seen",
+            extension=[{"url": f"{BASE}/StructureDefinition/msk-step-anchor"}, *action("guide")],
+        ),
+    ),
     "an activity named twice": (
         {("activity-twice", "CarePlan/plan")},
         change("CarePlan/plan", activity=[*plan()["activity"], {"reference": {"reference": "Task/missed"}}]),

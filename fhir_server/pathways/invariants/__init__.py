@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fhir_server.pathways.invariants import answers, moves, plans, referrals, steps
-from fhir_server.pathways.invariants.record import Moment, Record, Violation
+from fhir_server.pathways.invariants.record import Moment, Record, Violation, name
 
 Rule = Callable[[Record, Moment], Iterator[Violation]]
 
@@ -37,6 +37,13 @@ RULES: tuple[Rule, ...] = (
 
 
 def violations(record: Record, moment: Moment) -> Iterator[Violation]:
-    """Everything about one patient that cannot be."""
+    """Everything about one patient that cannot be; what a rule cannot read is a finding too, and hides no other."""
+    baffled = []
     for rule in RULES:
-        yield from rule(record, moment)
+        try:
+            yield from rule(record, moment)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            baffled.append(rule.__name__)
+    if baffled:
+        told = f"what is stored of the patient cannot be read by {', '.join(baffled)}"
+        yield Violation(name(record.patient), "unreadable", told)
