@@ -17,11 +17,14 @@ from fhir_server.instruments.definition import Instrument
 from fhir_server.instruments.observation import derived_id, observations
 from fhir_server.instruments.scoring import score_response
 from fhir_server.model.nhs_number import SYSTEM as NHS_NUMBER
+from fhir_server.operations.referral_record import with_events
 from fhir_server.pathways.apply import AppliedPlan, apply_pathway
 from fhir_server.pathways.apply_steps import SDC, Context
 from fhir_server.pathways.definition import Pathway
 from fhir_server.pathways.definition_reading import read_pathway
+from fhir_server.pathways.referral import STATES
 from fhir_server.pathways.replan import action_of
+from fhir_server.pathways.rtt import Event
 
 Json = dict[str, Any]
 
@@ -221,6 +224,26 @@ class _Maker:
             "lastModified": received,
             "owner": {"reference": f"Organization/{_SERVICE['id']}"},
         }
+        yield self._episode(key, person, state)
+
+    def _episode(self, key: str, person: _Person, state: str) -> Json:
+        """The clock runs since the referral was received."""
+        happened = [(person.received, "submitted", "10")]
+        if state == "accepted":
+            accepted = person.received + timedelta(person.anchors["accepted"])
+            happened += [(accepted, "in-triage", "20"), (accepted, "accepted", "20")]
+        status = STATES[state].episode
+        episode = {
+            "resourceType": "EpisodeOfCare",
+            "id": f"{key}-episode",
+            "status": status,
+            "statusHistory": [{"status": status, "period": {"start": happened[-1][0].isoformat()}}],
+            "patient": {"reference": f"Patient/{key}"},
+            "managingOrganization": {"reference": f"Organization/{_SERVICE['id']}"},
+            "referralRequest": [{"reference": f"ServiceRequest/{key}-referral"}],
+            "period": {"start": person.received.isoformat()},
+        }
+        return with_events(episode, [Event(*one) for one in happened], self._base)
 
     def _applied(self, key: str, person: _Person) -> AppliedPlan:
         numbers = count()

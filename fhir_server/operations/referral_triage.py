@@ -17,6 +17,7 @@ from fhir_server.operations.referral_record import Referral
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.referral import STATES, TRANSFERRED, State
+from fhir_server.pathways.referral_rules import SERVICE
 from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ _OUTCOMES = {
 """CodeSystem msk-triage-outcome."""
 _NEED_REASON = ("more-info", "reject", "advice")
 _COPIED = (
-    "category", "priority", "code", "reasonCode", "reasonReference", "bodySite", "requester", "supportingInfo",
+    "priority", "code", "reasonCode", "reasonReference", "bodySite", "requester", "supportingInfo",
 )  # fmt: skip
 """What a service has to know of the referral."""
 _CHILDREN = 100
@@ -101,7 +102,20 @@ def _child(request: Json, service: str, server: Server) -> Json:
         "authoredOn": server.clock.now().isoformat(timespec="seconds"),
         "performer": [{"reference": service}],
     }
-    return child | {element: request[element] for element in _COPIED if element in request}
+    return (
+        child | {element: request[element] for element in _COPIED if element in request} | _categories(request, server)
+    )
+
+
+def _categories(request: Json, server: Server) -> Json:
+    """The referral's, but for the one that says it is the referral."""
+    system = f"{server.settings.canonical_base}/CodeSystem/msk-request-category"
+    others = [
+        concept
+        for concept in request.get("category", ())
+        if not any(coding.get("system") == system for coding in concept.get("coding", ()))
+    ]
+    return {"category": [*others, {"coding": [{"system": system, "code": SERVICE}]}]}
 
 
 async def _replaced(server: Server, transaction: Transaction, referral: Referral, children: list[Json]) -> list[Json]:

@@ -22,7 +22,9 @@ PATHWAY = ("https://fhir.nhs.uk/Id/PathwayId", "https://fhir.nhs.uk/Id/care-path
 
 _UBRN = re.compile(r"\d{12}", re.ASCII)
 _ODS = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
-_CATEGORY = "msk"
+CATEGORY = "referral"
+"""Code of CodeSystem msk-request-category; what triage asks of a service has SERVICE."""
+SERVICE = "service"
 
 
 def referral_issues(request: Json, canonical_base: str, today: date, zone: ZoneInfo) -> list[Issue]:
@@ -51,13 +53,13 @@ def _missing(request: Json) -> Iterator[Issue]:
 
 
 def _category(request: Json, canonical_base: str) -> Iterator[Issue]:
-    system = f"{canonical_base}/CodeSystem/msk-category"
+    system = f"{canonical_base}/CodeSystem/msk-request-category"
     for concept in request.get("category", ()):
         for coding in concept.get("coding", ()):
-            if coding.get("system") == system and coding.get("code") == _CATEGORY:
+            if coding.get("system") == system and coding.get("code") == CATEGORY:
                 return
     yield Issue(
-        "required", f"A referral to this service has the category {system}|{_CATEGORY}.", "ServiceRequest.category"
+        "required", f"A referral to this service has the category {system}|{CATEGORY}.", "ServiceRequest.category"
     )
 
 

@@ -202,7 +202,7 @@ def test_a_death_withdraws_the_referral_in_the_same_transaction(patient: Patient
         "status": "active",
         "intent": "order",
         "identifier": [{"system": "http://example.org/referrals", "value": patient.id}],
-        "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-category", "code": "msk"}]}],
+        "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-request-category", "code": "referral"}]}],
         "subject": patient.reference,
         "authoredOn": "2026-03-01",
         "requester": {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "Z99901"}},

@@ -38,7 +38,7 @@ class Referrals:
             "identifier": [{"system": "https://fhir.nhs.uk/Id/UBRN", "value": number}],
             "status": "draft",
             "intent": "order",
-            "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-category", "code": "msk"}]}],
+            "category": [{"coding": [{"system": f"{BASE}/CodeSystem/msk-request-category", "code": "referral"}]}],
             "priority": "urgent",
             "subject": {"reference": patient or self.patient()},
             "authoredOn": "2026-01-05T09:00:00Z",

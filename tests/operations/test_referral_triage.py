@@ -48,6 +48,8 @@ def test_accepted_for_two_services_with_a_plan(referrals: Referrals) -> None:
     children = [one for one in children if one.get("basedOn") == [{"reference": f"ServiceRequest/{master['id']}"}]]
     assert [one["performer"] for one in children] == [[{"reference": ORTHOPAEDICS}], [{"reference": THERAPY}]]
     assert all(one["priority"] == "urgent" and one["subject"] == master["subject"] for one in children)
+    system = f"{BASE}/CodeSystem/msk-request-category"
+    assert [one["category"] for one in children] == [[{"coding": [{"system": system, "code": "service"}]}]] * 2
     (plan,) = of_type(answer, "CarePlan")
     assert plan["instantiatesCanonical"] == [KNEE]
     assert {"reference": f"ServiceRequest/{master['id']}"} in plan["supportingInfo"]

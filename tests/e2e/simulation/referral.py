@@ -15,7 +15,7 @@ CATEGORY = [
     {
         "coding": [
             {"system": "https://fhir.nhs.uk/CodeSystem/message-category-servicerequest", "code": "referral"},
-            {"system": f"{BASE}/CodeSystem/msk-category", "code": "msk"},
+            {"system": f"{BASE}/CodeSystem/msk-request-category", "code": "referral"},
         ]
     }
 ]
