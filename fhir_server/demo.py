@@ -25,6 +25,7 @@ from fhir_server.pathways.definition_reading import read_pathway
 from fhir_server.pathways.referral import STATES
 from fhir_server.pathways.replan import action_of
 from fhir_server.pathways.rtt import Event
+from fhir_server.pathways.step_outcome import view_given
 
 Json = dict[str, Any]
 
@@ -174,7 +175,9 @@ class _Maker:
             if answer.step:
                 _complete(tasks[answer.step], response)
         for step in applied.steps:
-            _look_lived_with(step, self._at(person.received).isoformat())
+            viewed = _look_lived_with(step, self._at(person.received).isoformat(), self._base)
+            if viewed is not None:
+                yield viewed
             yield step
 
     def _at(self, day: date, hour: int = 9) -> datetime:
@@ -332,16 +335,36 @@ def _complete(task: Json, response: Json) -> None:
     ]
 
 
-def _look_lived_with(step: Json, received: str) -> None:
-    """The plan was made when the referral came, and what was to be read was read before its window closed."""
+def _look_lived_with(step: Json, received: str, canonical_base: str) -> Json | None:
+    """The plan was made when the referral came, and what was to be read was read before its window closed: the
+    Communication that tells so."""
     for element in ("authoredOn", "created"):
         if element in step:
             step[element] = received
     if step["resourceType"] != "Task" or step["status"] == "completed":
-        return
+        return None
     step["lastModified"] = received
     names_resource = any(given["type"]["coding"][0]["code"] == "resource" for given in step.get("input", ()))
     if step["status"] == "failed" and names_resource:
         end = step["restriction"]["period"]["end"]
         del step["statusReason"]
-        step.update(status="completed", lastModified=f"{end}T18:00:00Z", executionPeriod={"end": end})
+        read = f"{end}T18:00:00Z"
+        viewed = {
+            "resourceType": "Communication",
+            "id": f"{step['id']}-viewed",
+            "status": "completed",
+            "category": [
+                {
+                    "coding": [
+                        {"system": f"{canonical_base}/CodeSystem/msk-communication-category", "code": "resource-viewed"}
+                    ]
+                }
+            ],
+            "subject": step["for"],
+            "about": [{"reference": f"Task/{step['id']}"}],
+            "received": read,
+        }
+        output = view_given(viewed, canonical_base).output
+        step.update(status="completed", lastModified=read, executionPeriod={"end": end}, output=[output])
+        return viewed
+    return None

@@ -329,8 +329,6 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
     "two coordinating Tasks": (
         {
             ("referral-not-whole", "ServiceRequest/referral"),
-            ("referral-begun", "Task/twice"),
-            ("rtt-events", "EpisodeOfCare/episode"),
         },
         add({**coordination("accepted", "completed"), "id": "twice"}),
     ),
@@ -358,9 +356,13 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
             change("ServiceRequest/referral", extension=mirrored("attended")),
         ),
     ),
-    "a referral that begins in triage": (
-        {("referral-begun", "Task/coordination"), ("rtt-events", "EpisodeOfCare/episode")},
-        lambda workflow: workflow["Task/coordination"].pop(0) and None,
+    "a referral whose Task begins before it was sent": (
+        {
+            ("referral-begun", "Task/coordination"),
+            ("referral-move", "Task/coordination"),
+            ("rtt-events", "EpisodeOfCare/episode"),
+        },
+        lambda workflow: workflow["Task/coordination"][0].update(businessStatus=state("draft")),
     ),
     "a move that no Provenance tells of": (
         {("referral-unexplained", "Task/coordination")},
@@ -418,6 +420,7 @@ BROKEN: dict[str, tuple[set[tuple[str, str]], Break]] = {
 }
 
 SOUND: dict[str, Break] = {
+    "a referral brought in when it was in triage": lambda workflow: workflow["Task/coordination"].pop(0) and None,
     "as it is": together(),
     "a plan of the same pathway for the other side": add({**SAME_PLAN, "extension": [side("right")]}),
     "a second plan that is over": add({**SAME_PLAN, "status": "completed"}),
