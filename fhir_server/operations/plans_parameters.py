@@ -63,6 +63,19 @@ def expression(name: str) -> str:
     return f"Parameters.parameter.where(name='{name}').value"
 
 
+def as_of_given(call: OperationRequest) -> date:
+    """The parameter `asOf`; today when it is left out."""
+    given = call.one("asOf")
+    if given is None:
+        return call.server.clock.today()
+    try:
+        return date.fromisoformat(str(given))
+    except ValueError as error:
+        raise BusinessRule(
+            f"asOf must be a whole date (YYYY-MM-DD), not {str(given)!r}.", code="value", expression=expression("asOf")
+        ) from error
+
+
 def side_given(call: OperationRequest) -> str | None:
     return code_given(call, "laterality", LATERALITIES)
 

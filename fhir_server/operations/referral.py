@@ -121,7 +121,7 @@ async def _appointment(call: OperationRequest, transaction: Transaction, referra
             raise BusinessRule(f"There is no {reference}.", code="not-found", expression=expression("appointment"))
         appointment = content_of(stored)
         actors = {one.get("actor", {}).get("reference") for one in appointment.get("participant", ())}
-        if referral.request["subject"]["reference"] not in actors:
+        if referral.request["subject"].get("reference") not in actors:
             raise BusinessRule(f"{reference} is not of the referral's patient.", expression=expression("appointment"))
         return appointment
     return None

@@ -105,7 +105,12 @@ async def withdraw_for_death(server: Server, transaction: Transaction, patient: 
         stored = await transaction.current(kind, logical_id)
         if stored is None or stored.body is None:
             continue
-        referral = await read_referral(server, transaction, content_of(stored))
+        try:
+            referral = await read_referral(server, transaction, content_of(stored))
+            referral.events  # noqa: B018 - whether they can be read
+        except BusinessRule:
+            # What is broken there must not keep the death from being recorded; fhir-server check tells of it.
+            continue
         if _WITHDRAWN.code in next_of(referral.state, referral.request["status"]):
             running = account(referral.events).running is not None
             # 36 is a death before treatment: a clock that has stopped keeps the reason it stopped for.
@@ -233,7 +238,8 @@ def episode_in(episode: Json, state: State, server: Server) -> Json:
     if state.episode != episode["status"]:
         history = [dict(one) for one in episode.get("statusHistory", ())]
         for one in history:
-            one["period"].setdefault("end", max(today, one["period"]["start"]))
+            period = one.get("period", {})
+            one["period"] = {**period, "end": period.get("end", max(today, period.get("start", today)))}
         changed["status"] = state.episode
         changed["statusHistory"] = [*history, {"status": state.episode, "period": {"start": today}}]
     over = state.episode in ("finished", "cancelled")
@@ -254,7 +260,9 @@ async def _consequences(server: Server, transaction: Transaction, referral: Refe
         if child["status"] in ("draft", "active", "on-hold"):
             changed.append(await put_json(server, transaction, {**child, "status": status}))
     died = decided.died or decided.rtt == "36"
-    subject = referral.request["subject"]["reference"]
+    subject = referral.request["subject"].get("reference")
+    if subject is None:
+        return changed
     for version in await found(server, transaction, "CarePlan", [("subject", subject), ("status", "active")], _MOST):
         plan = content_of(version)
         if any(one.get("reference") == name for one in plan.get("supportingInfo", ())):

@@ -14,7 +14,7 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.operations.found import found
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.referral import STATES
-from fhir_server.pathways.rtt import Account, Event, account
+from fhir_server.pathways.rtt import MEANING, Account, Event, account
 from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ class Referral:
         if self.task is None:
             return "draft"
         codings = self.task.get("businessStatus", {}).get("coding", ())
-        known = [one["code"] for one in codings if one.get("system") == self._system]
+        known = [one.get("code") for one in codings if one.get("system") == self._system]
         return known[0] if known and known[0] in STATES else "submitted"
 
     @property
@@ -76,11 +76,14 @@ def events_of(episode: Json, canonical_base: str) -> list[Event]:
             parts = {part["url"]: part for part in extension.get("extension", ())}
             try:
                 day = date.fromisoformat(parts["date"]["valueDate"])
-                events.append(Event(day, parts["state"]["valueCode"], parts["status"]["valueCode"]))
+                status = parts["status"]["valueCode"]
+                if status not in MEANING:
+                    raise ValueError(status)
+                events.append(Event(day, parts["state"]["valueCode"], status))
             except (KeyError, ValueError) as error:
                 raise BusinessRule(
                     f"EpisodeOfCare/{episode['id']} has an msk-rtt-event that cannot be read: it needs date, state and "
-                    "status.",
+                    "a status of msk-rtt-status.",
                     expression="EpisodeOfCare.extension",
                 ) from error
     return events

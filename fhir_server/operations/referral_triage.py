@@ -152,6 +152,8 @@ def _output(child: Json, server: Server) -> Json:
 async def _plan(call: OperationRequest, transaction: Transaction, referral: Referral, decided: Move) -> None:
     """Store the plan of the pathway, accepted today."""
     server = call.server
+    if "reference" not in referral.request["subject"]:
+        raise BusinessRule("A plan needs the Patient of this server.", expression="ServiceRequest.subject")
     definition = await named_definition(transaction, str(call.one("pathway")), expression("pathway"))
     events = (await pathway_of(server, transaction, definition)).events
     anchors = {event: day for event, day in anchors_given(call).items() if day is not None}

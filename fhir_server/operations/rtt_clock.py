@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server.interactions.exchange import Response
 from fhir_server.model.json import encode
+from fhir_server.operations.plans_parameters import as_of_given
 from fhir_server.operations.referral_record import events_of
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import current
@@ -19,8 +20,7 @@ async def rtt_clock(call: OperationRequest) -> Response:
     """Raises ResourceNotFound (404), ResourceGone (410)."""
     _, logical_id = call.target
     episode = await current(call, "EpisodeOfCare", logical_id)
-    given = call.one("asOf")
-    as_of = date.fromisoformat(str(given)) if given is not None else call.server.clock.today()
+    as_of = as_of_given(call)
     told = account(events_of(episode, call.server.settings.canonical_base), as_of)
     parameters: list[Json] = [
         {"name": "asOf", "valueDate": as_of.isoformat()},

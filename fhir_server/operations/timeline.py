@@ -14,6 +14,7 @@ from fhir_server.interactions.exchange import Response
 from fhir_server.model.dates import zone
 from fhir_server.model.json import decode, encode
 from fhir_server.operations.found import query_of
+from fhir_server.operations.plans_parameters import as_of_given
 from fhir_server.operations.request import OperationRequest
 from fhir_server.pathways.step_outcome import outputs, resources
 from fhir_server.pathways.timeline import Entry, entry_of, is_on_timeline
@@ -32,8 +33,7 @@ async def timeline(call: OperationRequest) -> Response:
     server = call.server
     present(await server.store.read(call.scope, patient_type, patient_id), patient_type, patient_id)
     base, today = server.settings.canonical_base, server.clock.today()
-    given = call.one("asOf")
-    as_of = date.fromisoformat(str(given)) if given is not None else today
+    as_of = as_of_given(call)
     where = zone(server.settings.time_zone)
     entries: list[tuple[Entry, StoredVersion, Json]] = []
     for version in await _steps(call, patient_id):

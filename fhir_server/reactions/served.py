@@ -8,7 +8,7 @@ from fhir_server.reactions.questionnaire_answered import questionnaire_answered
 from fhir_server.reactions.referral_moves import hold_referral
 from fhir_server.reactions.registry import Reaction, ReactionRegistry
 from fhir_server.reactions.resource_viewed import resource_viewed
-from fhir_server.reactions.slots_taken import slots_taken
+from fhir_server.reactions.slots_taken import slot_held, slots_taken
 from fhir_server.reactions.step_moves import step_ended, step_moves
 from fhir_server.reactions.stood_down import consent_written, patient_written
 
@@ -19,6 +19,7 @@ REACTIONS: tuple[Reaction, ...] = (
     Reaction(frozenset({"Consent"}), consent_written),
     Reaction(frozenset({"Task"}), step_moves),
     Reaction(frozenset({"Appointment"}), slots_taken),
+    Reaction(frozenset({"Slot"}), slot_held),
     Reaction(frozenset({"Appointment", "ServiceRequest"}), step_ended),
     Reaction(frozenset({"QuestionnaireResponse"}), questionnaire_answered),
     Reaction(frozenset({"Communication"}), resource_viewed),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fhir_server.errors import Issue
-from fhir_server.operations.slots import settle_slots
+from fhir_server.errors import BusinessRule, Issue
+from fhir_server.operations.found import found
+from fhir_server.operations.slots import HOLDING, settle_slots
 from fhir_server.reactions.registry import Write
 
 
@@ -13,4 +14,20 @@ async def slots_taken(write: Write) -> list[Issue]:
     if before is None and "slot" not in write.resource:
         return []
     await settle_slots(write.server, write.transaction, before, write.resource)
+    return []
+
+
+async def slot_held(write: Write) -> list[Issue]:
+    """Raises BusinessRule (422) for a Slot that is set free although an Appointment has it."""
+    slot = write.resource
+    before = await write.before()
+    if slot["status"] != "free" or before is None or before["status"] == "free":
+        return []
+    criteria = [("slot", f"Slot/{slot['id']}"), ("status", ",".join(sorted(HOLDING)))]
+    holders = await found(write.server, write.transaction, "Appointment", criteria, 1)
+    if holders:
+        raise BusinessRule(
+            f"Appointment/{holders[0].logical_id} has the slot: cancel it, and the slot is free.",
+            expression="Slot.status",
+        )
     return []

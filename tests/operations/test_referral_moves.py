@@ -233,3 +233,30 @@ def test_death_withdraws_and_is_the_reason_only_where_the_clock_ran(
     clock = referrals.http.get(f"EpisodeOfCare/{episode['id']}/$rtt-clock").json()["parameter"]
     (told,) = [one["part"] for one in clock if one["name"] == "clock"]
     assert [one["valueCode"] for one in told if one["name"] == "stoppedBy"] == [stopped_by]
+
+
+def test_a_death_is_recorded_whatever_became_of_the_episode(referrals: Referrals) -> None:
+    patient = referrals.patient()
+    request = referrals.at(["submit"], patient=patient)
+    _, _, episode = referrals.whole(request)
+    assert episode is not None
+    assert referrals.http.delete(f"EpisodeOfCare/{episode['id']}").status_code in (200, 204)
+    dead = {"resourceType": "Patient", "id": patient.partition("/")[2], "deceasedBoolean": True}
+    assert referrals.http.put(patient, json=dead).status_code == 200
+
+
+def test_a_history_of_statuses_without_days_holds_up_no_move(referrals: Referrals) -> None:
+    request = referrals.at(["submit"])
+    _, _, episode = referrals.whole(request)
+    assert episode is not None
+    history = [{"status": "waitlist", "period": {"end": "2025-01-01"}}, *episode["statusHistory"]]
+    changed = referrals.http.put(f"EpisodeOfCare/{episode['id']}", json=episode | {"statusHistory": history})
+    if changed.status_code == 200:  # it may be held, too
+        assert referrals.move(request, "withdraw").status_code == 200
+
+
+def test_a_year_is_no_day_to_explain_the_clock_of(referrals: Referrals) -> None:
+    _, _, episode = referrals.whole(referrals.at(["submit"]))
+    assert episode is not None
+    answer = referrals.http.get(f"EpisodeOfCare/{episode['id']}/$rtt-clock?asOf=2026")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "value")

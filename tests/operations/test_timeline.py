@@ -260,3 +260,8 @@ def test_another_patient_s_steps_are_not_there(patients: Patients) -> None:
     patients.task(one, "mine", **window("2030-01-01", "2030-02-01"))
     patients.task(other, "theirs", **window("2030-01-01", "2030-02-01"))
     assert [name for name, _ in patients.states(one)] == ["mine"]
+
+
+def test_a_year_is_no_day_to_show(patients: Patients) -> None:
+    answer = patients.http.get(f"Patient/{patients.new()}/$timeline?asOf=2026")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "value")

@@ -207,3 +207,16 @@ def test_a_patient_who_dies_gives_the_slot_back(clinic: Clinic) -> None:
     clinic.http.put(f"Patient/{patient}", json=dead).raise_for_status()
     assert clinic.http.get(f"Appointment/{booked['id']}").json()["status"] == "cancelled"
     assert clinic.status(slot) == "free"
+
+
+def test_a_slot_that_somebody_has_cannot_be_set_free(clinic: Clinic) -> None:
+    slot = clinic.slot()
+    booked = clinic.post(clinic.appointment(slot)).json()
+    held = clinic.http.get(slot).json()
+    answer = clinic.http.put(slot, json=held | {"status": "free"})
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (422, ["Slot.status"])
+    assert clinic.put(booked, status="cancelled").status_code == 200
+    assert clinic.status(slot) == "free"
+    blocked = clinic.http.get(slot).json() | {"status": "busy-unavailable"}
+    assert clinic.http.put(slot, json=blocked).status_code == 200
+    assert clinic.http.put(slot, json=blocked | {"status": "free"}).status_code == 200
