@@ -19,7 +19,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from benchmarks.cases import CASES, measure
-from benchmarks.database import analyse, fresh_database, index_rows, size_bytes
+from benchmarks.database import analyse, fresh_database, index_rows, size_bytes, store_content
 from benchmarks.floors import measure_floors
 from benchmarks.plans import search_plans
 from benchmarks.process import resident_bytes
@@ -63,6 +63,7 @@ def measure_engine(
     url: str, workload: Workload, directory: Path, seconds: float, runs: int
 ) -> tuple[dict[str, Any], str]:
     """All figures of one engine, and the plans of its searches."""
+    store_content(url)
     empty = load_file(url, directory / "empty.ndjson", content=b"")
     loading = load_file(url, workload.file)
     analyse(url)

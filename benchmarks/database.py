@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.live_server import running_server
 from tests.postgres import OwnPostgres, execute, own_directory, with_database
 
 DATABASE = "benchmark"
@@ -28,6 +30,19 @@ def fresh_database(engine: str) -> Iterator[str]:
         yield with_database(server.url, DATABASE)
     finally:
         server.remove()
+
+
+def store_content(url: str) -> None:
+    """Store the shipped content and index by its search parameters, as any server does when it first starts.
+
+    Else the server that is measured would do so beside the measurement, over all that was loaded.
+    """
+    with (
+        TemporaryDirectory(prefix="fhir-bench-") as directory,
+        running_server(url, Path(directory), "--jobs-seconds", "0"),
+    ):
+        while _scalar(url, "SELECT count(*) FROM reindex WHERE state IN ('waiting', 'running')") != "0":
+            time.sleep(0.1)
 
 
 def size_bytes(url: str) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.client import Load, arrive_in_process, http_request
+from benchmarks.database import store_content
 from benchmarks.search.prepared import load
 from fhir_server.synthetic import generate
 from tests.live_server import LiveServer, running_server
@@ -64,8 +65,7 @@ def main(folder: Path, steps: int, due: int, engines: list[str]) -> None:
                 execute(postgres.url, f"CREATE DATABASE {name}")
             url = with_database(postgres.url, name)
         if not made:
-            with running_server(url, folder, "--jobs-seconds", "0"):
-                """Its content is loaded: what is loaded next is indexed by its search parameters."""
+            store_content(url)
             file = folder / f"{name}.ndjson"
             tasks(steps, due, file)
             load(url, file)

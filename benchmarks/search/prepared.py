@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from benchmarks.database import analyse
+from benchmarks.database import analyse, store_content
 from benchmarks.process import run_counted
 from benchmarks.search.population import SEED, Facts, cohort, write_population
 from fhir_server.model.json import encode
@@ -71,6 +71,7 @@ class Shelf:
             note.unlink()
         print(f"loading {size:,} resources into {engine} ...", flush=True)
         self._clear(engine, name, path)
+        store_content(url)
         with self._resources(size) as (file, facts):
             seconds, _ = load(url, file)
         analyse(url)

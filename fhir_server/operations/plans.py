@@ -33,8 +33,16 @@ from fhir_server.operations.plans_stored import (
     steps_of,
 )
 from fhir_server.operations.stored import content_of, put_json
-from fhir_server.pathways.apply import RECEIVED, AppliedPlan, apply_pathway, check_anchors, with_anchors
-from fhir_server.pathways.apply_steps import Context
+from fhir_server.pathways.apply import (
+    RECEIVED,
+    AppliedPlan,
+    apply_pathway,
+    check_anchors,
+    condition_failed,
+    with_activities,
+    with_anchors,
+)
+from fhir_server.pathways.apply_steps import Context, step_resource
 from fhir_server.pathways.definition import Pathway
 from fhir_server.pathways.definition_reading import check_active
 from fhir_server.pathways.replan import Moment, is_open, replan
@@ -144,11 +152,11 @@ async def settle_plan(
     care_plan: Json,
     *,
     anchors: Mapping[str, date | None] | None = None,
-    ended: Mapping[str, date] | None = None,
+    again: bool = False,
     reason: str,
 ) -> Settled:
-    """Resolve the plan's open steps again: `anchors` moves events (None: it did not happen), `ended` says which
-    actions (msk-step-action) are done since when; a step stored as done is known by itself.
+    """Resolve the plan's open steps again: `anchors` moves events (None: it did not happen), `again` decides anew what
+    was decided by answers that have changed. Steps that had fallen away and are due after all are made once more.
 
     One Provenance names all that changed. Raises BusinessRule (422) for anchors that cannot be, and for anchors of a
     plan whose PlanDefinition is not here; without anchors such a plan is left as it is, which an issue says.
@@ -160,20 +168,17 @@ async def settle_plan(
     base = server.settings.canonical_base
     patient = await _patient(transaction, care_plan)
     days = anchor_days(care_plan, base)
-    changed: list[Json] = []
+    newer = care_plan
     if anchors:
         days = {event: day for event, day in {**days, **anchors}.items() if day is not None}
-        referral = await _referral(transaction, care_plan)
         check_anchors(
             pathway,
             days,
             given=anchors,
             born=patient.get("birthDate"),
-            referred=None if referral is None else referral_day(server, referral),
+            referred=await _referred(server, transaction, care_plan),
         )
         newer = with_anchors(care_plan, days, base)
-        if newer != care_plan:
-            changed.append(newer)
     steps = await steps_of(transaction, care_plan, base)
     judge = await judge_for(
         server,
@@ -183,9 +188,20 @@ async def settle_plan(
         referral=referral_of(care_plan),
         laterality=side_of(care_plan, base),
     )
-    replanned = replan(pathway, steps, days, Moment(server.clock.now(), base), judge, ended=ended)
+    replanned = replan(pathway, steps, days, Moment(server.clock.now(), base), judge, again=again)
     settled.issues += replanned.issues
-    for resource in [*changed, *replanned.changed]:
+    made: list[Json] = []
+    if replanned.anew:
+        context = await _context(server, transaction, care_plan, patient, days)
+        activities = await activities_of(transaction, pathway)
+        for step, outcome in replanned.anew:
+            resource, fault = step_resource(step, activities[step.activity], outcome, care_plan["id"], context)
+            made.append(resource)
+            if fault is not None:
+                settled.issues.append(condition_failed(step, resource, fault))
+        newer = with_activities(newer, made)
+    plans = [newer] if newer != care_plan else []
+    for resource in [*plans, *replanned.changed, *made]:
         settled.changed.append(content_of(await transaction.put(prepare_for(server, resource, resource["id"]))))
     settled.changed += await _finish(server, transaction, care_plan, steps, settled.changed)
     if settled.changed:
@@ -239,7 +255,28 @@ async def _patient(reader: Reader, care_plan: Json) -> Json:
     return content_of(stored)
 
 
-async def _referral(reader: Reader, care_plan: Json) -> Json | None:
+async def _referred(server: Server, reader: Reader, care_plan: Json) -> date | None:
+    """The day of the plan's referral, as far as it is known."""
     reference = referral_of(care_plan)
     stored = None if reference is None else await reader.current(*local(reference))
-    return None if stored is None or stored.body is None else content_of(stored)
+    return None if stored is None or stored.body is None else referral_day(server, content_of(stored))
+
+
+async def _context(server: Server, reader: Reader, care_plan: Json, patient: Json, anchors: dict[str, date]) -> Context:
+    """What a stored plan was made for, to make more steps of it."""
+    base = server.settings.canonical_base
+    author = care_plan.get("author", {}).get("reference", "")
+    return Context(
+        subject=care_plan["subject"]["reference"],
+        anchors=anchors,
+        now=server.clock.now(),
+        new_id=new_id,
+        canonical_base=base,
+        encounter=care_plan.get("encounter", {}).get("reference"),
+        practitioner=author if author.startswith("Practitioner/") else None,
+        organization=author if author.startswith("Organization/") else None,
+        born=patient.get("birthDate"),
+        referral=referral_of(care_plan),
+        referred=await _referred(server, reader, care_plan),
+        laterality=side_of(care_plan, base),
+    )

@@ -60,7 +60,8 @@ def referral_of(care_plan: Json) -> str | None:
 
 
 async def steps_of(transaction: Transaction, care_plan: Json, canonical_base: str) -> dict[str, Json]:
-    """The plan's steps by action; what was added to the plan by hand has none and is left alone."""
+    """The plan's steps by action, of one that was made once more the last; what was added to the plan by hand has no
+    action and is left alone."""
     keys = [local(one.get("reference", {}).get("reference", "")) for one in care_plan.get("activity", ())]
     keys = [key for key in keys if key[0] in KINDS]
     there = await transaction.versions(keys, bodies=True)

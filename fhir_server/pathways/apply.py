@@ -201,9 +201,13 @@ def _care_plan(
         plan["supportingInfo"] = [{"reference": context.referral}]
     if goals:
         plan["goal"] = [{"reference": f"Goal/{goal['id']}"} for goal in goals]
-    if steps:
-        plan["activity"] = [{"reference": {"reference": f"{step['resourceType']}/{step['id']}"}} for step in steps]
-    return plan
+    return with_activities(plan, steps) if steps else plan
+
+
+def with_activities(care_plan: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The plan with these steps after those it has."""
+    added = [{"reference": {"reference": f"{step['resourceType']}/{step['id']}"}} for step in steps]
+    return {**care_plan, "activity": [*care_plan.get("activity", ()), *added]}
 
 
 def with_anchors(care_plan: dict[str, Any], anchors: dict[str, date], canonical_base: str) -> dict[str, Any]:

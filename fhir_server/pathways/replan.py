@@ -26,7 +26,7 @@ from fhir_server.pathways.apply_steps import (
 )
 from fhir_server.pathways.definition import Pathway, Step
 from fhir_server.pathways.expressions import Verdict
-from fhir_server.pathways.resolve import CONDITION_FAILED, GONE, Outcome, Progress, resolve
+from fhir_server.pathways.resolve import CONDITION_FAILED, GONE, NOT_APPLICABLE, Outcome, Progress, resolve
 from fhir_server.pathways.steps import is_for_patient
 from fhir_server.pathways.timing import Window
 
@@ -61,6 +61,8 @@ class Replanned:
 
     changed: list[Json]
     issues: list[Issue]
+    anew: list[tuple[Step, Outcome]]
+    """Steps that had fallen away and are steps of this patient after all: to be made once more."""
 
 
 def action_of(resource: Json, canonical_base: str) -> str | None:
@@ -80,33 +82,59 @@ def replan(
     moment: Moment,
     judge: Callable[[Step], Verdict],
     *,
-    ended: Mapping[str, date] | None = None,
+    again: bool = False,
 ) -> Replanned:
-    """`steps` are the stored resources by action; `ended` says of some when they were done."""
+    """`steps` are the stored resources by action.
+
+    `again`: what was decided before is decided again, because the answers it was decided by are not what they were. A
+    step that somebody has taken up is not taken away: an issue says what has become of it.
+    """
     zone = moment.now.tzinfo
     assert isinstance(zone, ZoneInfo)
-    progress = {step.key: GONE for step in pathway.steps if step.key not in steps}
-    dated = {step.key for step in pathway.steps if step.is_dated}
-    progress.update(
-        (key, _progress(resource, zone, (ended or {}).get(key), key in dated)) for key, resource in steps.items()
-    )
-    outcomes = resolve(pathway, anchors, judge, progress)
-    replanned = Replanned([], [])
+    progress: dict[str, Progress] = {}
     for step in pathway.steps:
         resource = steps.get(step.key)
-        if resource is not None and not progress[step.key].over:
-            _settle(step, resource, outcomes[step.key], moment, replanned)
+        if resource is None:
+            progress[step.key] = GONE
+        elif not (again and fell_away(resource)):
+            progress[step.key] = _progress(step, resource, zone, again=again)
+    outcomes = resolve(pathway, anchors, judge, progress)
+    replanned = Replanned([], [], [])
+    for step in pathway.steps:
+        outcome = outcomes[step.key]
+        if step.key not in progress:
+            if outcome.dropped is None:
+                replanned.anew.append((step, outcome))
+        elif not progress[step.key].over:
+            resource = steps[step.key]
+            _settle(step, resource, outcome, moment, replanned)
+            if again and not _is_untouched(resource) and _applies_no_more(step, judge):
+                text = "By the answers as they are now it is no step of this patient: look whether to call it off."
+                replanned.issues.append(_stays(step, resource, text))
     return replanned
 
 
-def _progress(resource: Json, zone: ZoneInfo, ended: date | None, is_dated: bool) -> Progress:
+def _applies_no_more(step: Step, judge: Callable[[Step], Verdict]) -> bool:
+    if not step.expressions:
+        return False
+    verdict = judge(step)
+    return verdict.fault is None and not verdict.applies
+
+
+def fell_away(resource: Json) -> bool:
+    """Whether it was found to be no step of this patient: its condition did not hold, or what it follows fell away."""
+    return resource["status"] in ("cancelled", "revoked") and reason_of(resource) == NOT_APPLICABLE
+
+
+def _progress(step: Step, resource: Json, zone: ZoneInfo, *, again: bool) -> Progress:
     kind, status = resource["resourceType"], resource["status"]
-    done = ended is not None or status == _DONE[kind]
+    done = status == _DONE[kind]
+    decided = period_of(resource) is not None if step.is_dated else reason_of(resource) != CONDITION_FAILED
     return Progress(
-        over=done or status in _OVER[kind],
-        done_on=(ended or _done_on(resource, zone)) if done else None,
+        over=status in _OVER[kind],
+        done_on=_done_on(resource, zone) if done else None,
         gone=status in _GONE,
-        decided=period_of(resource) is not None if is_dated else reason_of(resource) != CONDITION_FAILED,
+        decided=decided and not (again and _is_untouched(resource)),
     )
 
 
@@ -138,11 +166,8 @@ def _settle(step: Step, resource: Json, outcome: Outcome, moment: Moment, replan
     moves = step.is_dated and period_of(resource) != _stored(outcome.window)
     if resource["status"] in _ARRANGED:
         if outcome.dropped or moves:
-            text = (
-                f"{resource['resourceType']}/{resource['id']} ({step.title}) is {resource['status']} and stays so. "
-                "The plan has other days for it now: look whether it has to be moved."
-            )
-            replanned.issues.append(Issue("business-rule", text, None, "warning"))
+            text = "The plan has other days for it now: look whether it has to be moved."
+            replanned.issues.append(_stays(step, resource, text))
         return
     if outcome.dropped:
         replanned.changed.append(stood_down(resource, outcome.dropped, moment))
@@ -154,6 +179,17 @@ def _settle(step: Step, resource: Json, outcome: Outcome, moment: Moment, replan
             replanned.changed.append(changed)
             if fault is not None:
                 replanned.issues.append(condition_failed(step, changed, fault))
+
+
+def _stays(step: Step, resource: Json, why: str) -> Issue:
+    name = f"{resource['resourceType']}/{resource['id']}"
+    return Issue("business-rule", f"{name} ({step.title}) is {resource['status']} and stays so. {why}", None, "warning")
+
+
+def _is_untouched(resource: Json) -> bool:
+    """Whether nobody has begun it, or been asked to: an open step of the patient's own is only offered."""
+    status = resource["status"]
+    return status in ("draft", "proposed") or (is_for_patient(resource) and status in ("requested", "ready"))
 
 
 def _stored(window: Window | None) -> Json | None:

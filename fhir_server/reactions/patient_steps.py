@@ -59,15 +59,24 @@ async def put_task(write: Write, task: Json) -> None:
     await write.transaction.put(prepare_for(write.server, task, task["id"]))
 
 
-async def settle(write: Write, step: Json) -> list[Issue]:
-    """Date the other steps of the plans that `step` ended in, and look at their conditions again."""
+async def settle(write: Write, step: Json, *, again: bool = False) -> list[Issue]:
+    """Date the other steps of the plans that `step` ended in, and look at conditions that were open.
+
+    `again`: what it was done by has changed, so that what was decided is decided again.
+    """
     issues: list[Issue] = []
     for reference in plans_of(step):
         plan = await read(write, reference)
-        if plan is not None and plan["status"] == "active":
-            reason = f"{step['resourceType']}/{step['id']} is {step['status']}."
-            settled = await settle_plan(write.server, write.transaction, plan, reason=reason)
+        if plan is None:
+            continue
+        if plan["status"] == "active":
+            name = f"{step['resourceType']}/{step['id']}"
+            reason = f"The answers of {name} have changed." if again else f"{name} is {step['status']}."
+            settled = await settle_plan(write.server, write.transaction, plan, again=again, reason=reason)
             issues += settled.issues
+        elif again:
+            text = f"{reference} is {plan['status']}: what the answers decided in it is not decided again."
+            issues.append(warning(text))
     return issues
 
 

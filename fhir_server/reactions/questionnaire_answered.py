@@ -78,8 +78,8 @@ async def _changed(write: Write, step: Json) -> list[Issue]:
     _refuse_another(step, response)
     if response["status"] in _ANSWERED:
         await check_responder(write)
-        return await _score(write, step)
-    issues = await _score(write, step)
+        return await _score(write, step, again=True)
+    issues = await _score(write, step, again=True)
     text = (
         f"Task/{step['id']} stays {STATES[step['status']]}, and its response is in error: a new response that names it "
         "takes its place."
@@ -101,7 +101,7 @@ async def _answer_named(write: Write, task: Json) -> list[Issue]:
         replaced = await read(write, earlier[-1])
         if replaced is None or replaced["status"] == "entered-in-error":
             await put_task(write, {**done(task, response_given(write.resource), now), **_end_of(task)})
-            return await _score(write, task)
+            return await _score(write, task, again=True)
         await _refuse_again(write, task, replaced)
     elif complete and task["status"] == "failed" and has_reason(task, write.canonical_base, WINDOW_CLOSED):
         return await _answer_late(write, task)
@@ -178,8 +178,8 @@ async def _answer_late(write: Write, task: Json) -> list[Issue]:
     return [warning(text), *await _score(write, missed)]
 
 
-async def _score(write: Write, step: Json) -> list[Issue]:
-    """The scores, as $score stores them, then what they and the step decide in its plans."""
+async def _score(write: Write, step: Json, *, again: bool = False) -> list[Issue]:
+    """The scores, as $score stores them, then what they and the step decide in its plans, or decide `again`."""
     issues: list[Issue] = []
     if _is_instrument(write):
         version = write.version
@@ -188,7 +188,7 @@ async def _score(write: Write, step: Json) -> list[Issue]:
         if write.resource["status"] in _ANSWERED:
             issues += [Issue(one.code, one.diagnostics, one.expression, "warning") for one in kept.refused]
         issues += kept.warnings
-    return [*issues, *await settle(write, step)]
+    return [*issues, *await settle(write, step, again=again)]
 
 
 def _version_asked(step: Json, response: Json) -> str | None:

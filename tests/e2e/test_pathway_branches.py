@@ -51,6 +51,9 @@ class Plan:
         query = {"_id": self.id, "_include": "CarePlan:activity-reference"}
         entries = self.clinic.client.get("CarePlan", params=query).json()["entry"]
         found = [entry["resource"] for entry in entries if entry["search"]["mode"] == "include"]
+        # A step that was made once more is the later activity of its action.
+        order = [one["reference"]["reference"] for one in entries[0]["resource"]["activity"]]
+        found.sort(key=lambda step: order.index(f"{step['resourceType']}/{step['id']}"))
         return {next(e["valueString"] for e in step["extension"] if e["url"] == url): step for step in found}
 
     def states(self, *actions: str) -> list[str]:
@@ -130,6 +133,74 @@ def test_a_red_flag_or_a_gap_stops_until_a_clinician_clears_it(back: Plan, yes: 
     back.outcome("red-flag-review", "red-flag-outcome", "cleared")
     assert back.states("red-flag-review", "myths", "exercise-pack") == ["completed", "requested", "requested"]
     assert back.steps["myths"]["restriction"]["period"] == {"start": "2026-03-03", "end": "2026-03-31"}
+
+
+def amended(plan: Plan, **changes: Any) -> Json:
+    """The outcome of a PUT of the answers to the red flags as they are now."""
+    responses = plan.clinic.found("QuestionnaireResponse")
+    response = next(one for one in responses if "/msk-red-flags|" in one["questionnaire"])
+    for item in response["item"]:
+        if item["linkId"] in changes:
+            item["answer"] = [{"valueBoolean": changes[item["linkId"]]}]
+    response["status"] = changes.get("status", "amended")
+    answer = plan.clinic.client.put(
+        f"QuestionnaireResponse/{response['id']}", json=response, headers={"Prefer": "return=OperationOutcome"}
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_answers_amended_to_a_red_flag_stop_what_was_open(back: Plan) -> None:
+    back.red_flags()
+    first = back.steps
+    assert back.states("red-flag-review", "myths") == ["cancelled not-applicable", "requested"]
+    back.clinic.now("2026-03-03T11:00:00+00:00")
+    amended(back, fever=True)
+    assert back.states("red-flags", "red-flag-review", "myths", "exercise-pack") == [
+        "completed", "requested", "draft", "draft",
+    ]  # fmt: skip
+    after = back.steps
+    assert after["red-flag-review"]["id"] != first["red-flag-review"]["id"]
+    assert after["myths"]["id"] == first["myths"]["id"]
+    assert "restriction" not in after["myths"]
+    assert len(back.clinic.found("Flag")) == 1
+    back.outcome("red-flag-review", "red-flag-outcome", "cleared")
+    assert back.states("red-flag-review", "myths", "exercise-pack") == ["completed", "requested", "requested"]
+
+
+def test_answers_in_error_are_no_answers(back: Plan) -> None:
+    """Missing answers are for a clinician, as red flags are."""
+    back.red_flags()
+    amended(back, status="entered-in-error")
+    assert back.states("red-flag-review", "myths") == ["requested", "draft"]
+
+
+def test_answers_that_take_the_place_of_those_in_error_decide_again(back: Plan) -> None:
+    back.red_flags()
+    amended(back, status="entered-in-error")
+    back.red_flags("fever")
+    assert back.states("red-flag-review", "myths") == ["requested", "draft"]
+    assert len(back.clinic.found("Flag")) == 1
+
+
+def test_a_red_flag_that_was_a_slip_stays_with_who_was_asked(back: Plan) -> None:
+    """The review was asked of a clinician, who ends it; nobody takes it away behind their back."""
+    back.red_flags("fever")
+    issues = amended(back, fever=False)["issue"]
+    assert back.states("red-flag-review", "myths") == ["requested", "draft"]
+    review = back.steps["red-flag-review"]["id"]
+    assert any(review in issue["diagnostics"] and issue["severity"] == "warning" for issue in issues)
+
+
+def test_what_has_been_done_stays_when_answers_are_amended(back: Plan) -> None:
+    back.red_flags()
+    back.score("baseline-start-back", "start-back", RISK["low"])
+    answered_before = back.steps["baseline-start-back"]
+    amended(back, fever=True)
+    assert back.steps["baseline-start-back"] == answered_before
+    entries = back.clinic.client.get("Provenance", params={"target": f"CarePlan/{back.id}"}).json()["entry"]
+    said = {reason["text"] for entry in entries for reason in entry["resource"].get("reason", ())}
+    assert f"The answers of Task/{back.steps['red-flags']['id']} have changed." in said
 
 
 def test_red_flags_that_are_not_cleared_end_self_care_and_every_branch(back: Plan) -> None:

@@ -21,6 +21,7 @@ from fhir_server.pathways.invariants.record import (
     name,
     plans_of,
 )
+from fhir_server.pathways.replan import fell_away
 
 ENDED = frozenset(("completed", "revoked", "entered-in-error"))
 
@@ -51,11 +52,11 @@ def steps_are_named(record: Record, moment: Moment) -> Iterator[Violation]:
 
 
 def actions_are_made_once(record: Record, moment: Moment) -> Iterator[Violation]:
-    """One step for each action of the pathway (and `#n` for each repetition)."""
+    """One step for each action of the pathway (and `#n` for each repetition), but for those that fell away."""
     seen: dict[tuple[str, str], str] = {}
     for plan, step in record.steps:
         action = record.extension(step, "msk-step-action")
-        if action is None:
+        if action is None or fell_away(step):
             continue
         key = (name(plan), str(action.get("valueString")))
         if seen.get(key, name(step)) != name(step):

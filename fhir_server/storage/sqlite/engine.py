@@ -17,6 +17,7 @@ from fhir_server.storage.sql.followers import SUPERSEDE_SQLITE
 from fhir_server.storage.sql.pending import Pending
 from fhir_server.storage.sql.purge import pack
 from fhir_server.storage.sql.transaction import SqlTransaction
+from fhir_server.storage.sqlite.checkpoint import Checkpointer
 from fhir_server.storage.sqlite.connection import CHECK_EVERY, WRITER_CACHE_KIB, connect, translate
 
 BUSY_SECONDS = 10.0
@@ -58,6 +59,7 @@ class SqliteEngine:
         self._deadline = math.inf
         self._connection.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
+        self._checkpointer = Checkpointer(path, synchronous)
         self._known_tokens: set[int] = set()
 
     async def begin(self) -> SqlTransaction:
@@ -81,6 +83,7 @@ class SqliteEngine:
             self._connection.execute("UPDATE clock SET seq = ?, last_updated = ?", when)
             self._connection.execute("INSERT INTO tick (seq, last_updated) VALUES (?, ?)", when)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        self._checkpointer.committed(self._connection.total_changes)
         self._known_tokens |= transaction.new_tokens
 
     async def rollback(self) -> None:
@@ -94,6 +97,7 @@ class SqliteEngine:
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
+        self._checkpointer.close()
         self._connection.close()
 
     # -- Connection ------------------------------------------------------------------------------------------
