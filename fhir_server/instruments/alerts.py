@@ -64,18 +64,21 @@ def alert_resources(response: Json, canonical_base: str) -> Iterator[Json]:
         yield from _resources(response, f"{instrument}.{alert.name}", alert, highest, canonical_base)
 
 
+def stored_alerts(response: Json) -> list[Issue]:
+    """What to say of the alerts of a response that is stored."""
+    return list(_issues(response, "A Flag on the patient and a Task for a clinician say so."))
+
+
 def unstored_alerts(response: Json) -> list[Issue]:
     """What to say of the alerts of a response that is refused, and so makes neither Flag nor Task."""
-    return [
-        Issue(
-            "business-rule",
-            f"{_told(alert, highest)} Nothing was stored and nobody was alerted: act on the answer, and send the"
-            " response again once it is corrected.",
-            f"QuestionnaireResponse.item.where(linkId='{alert.item}')",
-            "warning",
-        )
-        for _, alert, highest in _raised(response)
-    ]
+    advice = "Nothing was stored and nobody was alerted: act on the answer, and send the response again once corrected."
+    return list(_issues(response, advice))
+
+
+def _issues(response: Json, consequence: str) -> Iterator[Issue]:
+    for _, alert, highest in _raised(response):
+        place = f"QuestionnaireResponse.item.where(linkId='{alert.item}')"
+        yield Issue("business-rule", f"{_told(alert, highest)} {consequence}", place, "warning")
 
 
 def _raised(response: Json) -> Iterator[tuple[str, Alert, Decimal | None]]:

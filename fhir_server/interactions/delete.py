@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.errors import Issue, operation_outcome
 from fhir_server.interactions.condition import foresee, sole_match
+from fhir_server.interactions.consequences import react
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.preconditions import check_if_match, etag
 from fhir_server.interactions.prefer import preference
@@ -16,7 +17,7 @@ async def delete(server: Server, request: Request, resource_type: str, logical_i
     """204; deleting what is not there, or no longer, is a success too (R4 http.html#delete)."""
 
     async def work(transaction: Transaction) -> StoredVersion | None:
-        return await remove(request, transaction, resource_type, logical_id)
+        return await remove(server, request, transaction, resource_type, logical_id)
 
     gone = await server.store.write(request.scope, work)
     server.forms.written(resource_type)
@@ -24,6 +25,16 @@ async def delete(server: Server, request: Request, resource_type: str, logical_i
 
 
 async def remove(
+    server: Server, request: Request, transaction: Transaction, resource_type: str, logical_id: str
+) -> StoredVersion | None:
+    """`mark_deleted`, with what it sets off."""
+    gone = await mark_deleted(request, transaction, resource_type, logical_id)
+    if gone is not None:
+        await react(server, transaction, gone)
+    return gone
+
+
+async def mark_deleted(
     request: Request, transaction: Transaction, resource_type: str, logical_id: str
 ) -> StoredVersion | None:
     """The deletion, now or earlier; None when there never was such a resource."""
@@ -56,7 +67,7 @@ async def conditional_delete(server: Server, request: Request, resource_type: st
 
     async def work(transaction: Transaction) -> StoredVersion | None:
         match = await sole_match(server, transaction, condition)
-        return match and await remove(request, transaction, resource_type, match.logical_id)
+        return match and await remove(server, request, transaction, resource_type, match.logical_id)
 
     gone = await server.store.write(request.scope, work)
     server.forms.written(resource_type)

@@ -63,7 +63,7 @@ class Reactions(Protocol):
         ...
 
     async def after_write(self, server: Server, transaction: Transaction, version: StoredVersion) -> list[Issue]:
-        """React to `version`, which is in `transaction` and no deletion: warnings for the client.
+        """React to `version`, which is in `transaction`; it may be a deletion. Warnings for the client.
 
         Raises FhirError to refuse the write as a whole. What a reaction writes sets nothing off.
         """

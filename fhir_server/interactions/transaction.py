@@ -17,7 +17,7 @@ from fhir_server.interactions.bundle import bundle
 from fhir_server.interactions.bundle_entry import BundleEntry, answer_entry, read_entry, sent_entries
 from fhir_server.interactions.condition import foresee, sole_match
 from fhir_server.interactions.consequences import react
-from fhir_server.interactions.delete import deleted, remove
+from fhir_server.interactions.delete import deleted, mark_deleted
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.patch import patch_one
@@ -161,13 +161,13 @@ class _Execution:
         """Once all is written and checked, in the order of the entries."""
         for step in self._steps:
             answer = self._answers[step.entry.index]
-            if answer.version is None or step.method == "DELETE":
+            if answer.version is None:
                 continue
             try:
                 issues = await react(self._server, self._store, answer.version)
             except FhirError as error:
                 raise error.at(step.entry.expression) from error
-            if issues:
+            if issues and step.method != "DELETE":
                 known = self._warnings.get(step.entry.index, [])
                 request = step.entry.request
                 self._answers[step.entry.index] = written(request, answer.version, answer.status, [*known, *issues])
@@ -187,7 +187,7 @@ class _Execution:
             step.logical_id = match.logical_id if match else None
         gone = None
         if step.logical_id is not None:
-            gone = await remove(step.entry.request, self._store, step.resource_type, step.logical_id)
+            gone = await mark_deleted(step.entry.request, self._store, step.resource_type, step.logical_id)
         self._answers[step.entry.index] = deleted(step.entry.request, gone)
 
     async def _resolve_conditions(self) -> None:

@@ -109,11 +109,11 @@ async def _to_be_reminded(server: Server, transaction: Transaction, patients: se
     for version in await found(server, transaction, "Consent", criteria, _CONSENTS):
         consent = content_of(version)
         consents.setdefault(consent["patient"]["reference"], []).append(consent)
-    settings = server.settings
+    base, today, zone = server.settings.canonical_base, server.clock.today(), server.settings.time_zone
     return {
         patient
         for patient in reachable
-        if not denied(consents.get(patient, ()), settings.canonical_base, settings.time_zone) & {PATHWAY, REMINDERS}
+        if not denied(consents.get(patient, ()), base, today, zone) & {PATHWAY, REMINDERS}
     }
 
 

@@ -17,7 +17,7 @@ from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.logical_id import new_id
 from fhir_server.operations.plans_definitions import activities_of, named_definition, parsed, pathway_of
 from fhir_server.operations.plans_facts import judge_for
-from fhir_server.operations.plans_parameters import expression
+from fhir_server.operations.plans_parameters import LATERALITIES, expression
 from fhir_server.operations.plans_provenance import provenance
 from fhir_server.operations.plans_stored import (
     anchor_days,
@@ -94,6 +94,9 @@ async def plan_for(server: Server, reader: Reader, definition: StoredVersion, ap
     """
     check_active(parsed(definition))
     pathway = await pathway_of(server, reader, definition)
+    if pathway.one_sided and applying.laterality is None:
+        text = f"A plan of {pathway.canonical} is of one side: say which, {', '.join(LATERALITIES)}."
+        raise BusinessRule(text, code="required", expression=expression("laterality"))
     patient = await living_patient(reader, applying.subject, expression("subject"))
     referred = None
     if applying.referral is not None:

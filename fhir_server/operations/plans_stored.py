@@ -123,7 +123,7 @@ async def refuse_stood_down(server: Server, transaction: Transaction, subject: s
     await living_patient(transaction, subject, expression("subject"))
     criteria = [("patient", subject), ("status", "active")]
     consents = [content_of(one) for one in await found(server, transaction, "Consent", criteria, _CONSENTS)]
-    if PATHWAY in denied(consents, server.settings.canonical_base, server.settings.time_zone):
+    if PATHWAY in denied(consents, server.settings.canonical_base, server.clock.today(), server.settings.time_zone):
         raise BusinessRule(
             f"{subject} has left the digital pathway (Consent): no plan is made, unless a later Consent permits it.",
             expression=expression("subject"),

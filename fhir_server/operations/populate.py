@@ -19,6 +19,7 @@ from fhir_server.model.instant import format_instant, now
 from fhir_server.model.json import decode, encode
 from fhir_server.model.reference import parse_reference
 from fhir_server.model.url import decode_query
+from fhir_server.operations.plans_parameters import expression
 from fhir_server.operations.population import Population, launch_contexts
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of, current
@@ -39,6 +40,7 @@ async def populate(call: OperationRequest) -> Response:
     """Raises ResourceNotFound, InvalidResource (400) for parameters that do not go together, BusinessRule (422)."""
     forms = Forms(call.server, StoreReader(call.server.store, call.scope))
     form = await _form(call, forms)
+    await _check_subject(call, form)
     response = _response(call, form)
     known = _Known(call, form, response)
     await known.gather()
@@ -72,6 +74,22 @@ async def _form(call: OperationRequest, forms: Forms) -> Form:
     if found is None:
         raise ResourceNotFound(f"Questionnaire {str(given)[:200]} is not stored here.")
     return found
+
+
+async def _check_subject(call: OperationRequest, form: Form) -> None:
+    """SDC: the subject is required. One of another server is taken as it is; nothing is known of it here."""
+    subject = call.one("subject")
+    if subject is None:
+        raise InvalidResource("Say whose answers they are to be: send the subject.", code="required")
+    target = parse_reference(str(subject.get("reference", "")), call.request.base_url)
+    allowed = form.source.get("subjectType", ())
+    if target.resource_type and allowed and target.resource_type not in allowed:
+        text = f"The Questionnaire is about a {' or '.join(allowed)}, not a {target.resource_type}."
+        raise BusinessRule(text, expression=expression("subject"))
+    if target.is_local:
+        stored = await call.server.store.read(call.scope, target.resource_type, target.logical_id)
+        if stored is None or stored.body is None:
+            raise BusinessRule(f"There is no {target.text}.", code="not-found", expression=expression("subject"))
 
 
 async def _identified(call: OperationRequest, identifier: Json) -> Json:

@@ -11,6 +11,7 @@ from fhir_server.errors import BusinessRule
 from fhir_server.interactions.consequences import react
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response
+from fhir_server.model.dates import zone
 from fhir_server.operations.plans_parameters import code_given, expression
 from fhir_server.operations.referral_moves import Move, move, refuse_illegal
 from fhir_server.operations.referral_parameters import local_references
@@ -18,6 +19,7 @@ from fhir_server.operations.referral_record import Referral
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.referral import STATES
+from fhir_server.pathways.replan import day_of
 from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
@@ -29,7 +31,7 @@ _APPOINTMENT = {
     "cancelled-provider": "cancelled",
 }
 """Appointment.status by what became of it."""
-_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 _CANCELLED_BY = {"cancelled-patient": "pat", "cancelled-provider": "prov"}
 _AGREED = ("booked", "arrived", "checked-in", "fulfilled")
 
@@ -95,11 +97,17 @@ async def attend(call: OperationRequest) -> Response:
         decided = Move(STATES[outcome], rtt=call.one("rtt"))
         refuse_illegal(referral, decided.to)
         appointment = await _appointment(call, transaction, referral)
+        if appointment is not None and outcome not in _CANCELLED_BY:
+            decided.day = day_of(appointment.get("start", ""), zone(call.server.clock.time_zone))
         if appointment is not None and appointment["status"] != _APPOINTMENT[outcome]:
-            draft = prepare_for(call.server, _ended(appointment, outcome), appointment["id"])
-            version = await transaction.put(draft)
-            await react(call.server, transaction, version)
-            decided.stored = [content_of(version)]
+            ended = _ended(appointment, outcome)
+
+            async def store() -> list[Json]:
+                version = await transaction.put(prepare_for(call.server, ended, ended["id"]))
+                await react(call.server, transaction, version)
+                return [content_of(version)]
+
+            decided.then = store
         return decided
 
     return await move(call, decide)
@@ -108,7 +116,7 @@ async def attend(call: OperationRequest) -> Response:
 def _ended(appointment: Json, outcome: str) -> Json:
     ended = {**appointment, "status": _APPOINTMENT[outcome]}
     if outcome in _CANCELLED_BY:
-        ended["cancelationReason"] = {"coding": [{"system": _REASON, "code": _CANCELLED_BY[outcome]}]}
+        ended["cancelationReason"] = {"coding": [{"system": REASON, "code": _CANCELLED_BY[outcome]}]}
     return ended
 
 

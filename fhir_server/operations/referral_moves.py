@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from fhir_server.errors import BusinessRule, FhirError, Issue, operation_outcome
@@ -15,6 +16,7 @@ from fhir_server.interactions.answer import present, version_headers
 from fhir_server.interactions.draft import prepare_for
 from fhir_server.interactions.exchange import Response, Server
 from fhir_server.interactions.preconditions import check_if_match
+from fhir_server.model.instant import MICROS, parse_instant
 from fhir_server.model.json import encode
 from fhir_server.operations.found import found
 from fhir_server.operations.plan_ending import discharge_plan, end_plan
@@ -22,9 +24,11 @@ from fhir_server.operations.referral_parameters import performer_of
 from fhir_server.operations.referral_provenance import moved
 from fhir_server.operations.referral_record import COORDINATE, Referral, read_referral, with_events
 from fhir_server.operations.request import OperationRequest
+from fhir_server.operations.slots import TO_COME, free_slots
 from fhir_server.operations.stored import content_of, put_json
 from fhir_server.pathways.referral import STATES, State, moves_from, next_of
-from fhir_server.pathways.rtt import Event, account, is_first_activity, may_decide, status_after
+from fhir_server.pathways.replan import Moment, stood_down
+from fhir_server.pathways.rtt import Event, account, day_of_event, is_first_activity, may_decide, status_after
 from fhir_server.storage.base import Draft, StoredVersion, Transaction
 
 Json = dict[str, Any]
@@ -43,12 +47,16 @@ class Move:
     to: State
     rtt: str | None = None
     """The RTT status that was decided; None: the usual one."""
+    day: date | None = None
+    """When it happened; None: today."""
     made: list[Json] = field(default_factory=list)
     """Resources to store anew."""
     changed: list[Json] = field(default_factory=list)
     """Resources to store again."""
     stored: list[Json] = field(default_factory=list)
     """Resources that are in the transaction already."""
+    then: Callable[[], Awaitable[list[Json]]] | None = None
+    """Stores what follows once the referral has moved, and gives it back."""
     output: list[Json] = field(default_factory=list)
     """What the coordinating Task led to (Task.output)."""
     issues: list[Issue] = field(default_factory=list)
@@ -95,11 +103,17 @@ async def carry_out(call: OperationRequest, transaction: Transaction, referral: 
     return await _store(call.server, transaction, referral, decided, performer_of(call), call.one("reason"))
 
 
-async def withdraw_for_death(server: Server, transaction: Transaction, patient: str) -> list[Json]:
-    """Withdraw every referral of `patient` (Patient/[id]) that is under way; what changed, as stored."""
+async def withdraw_for_death(
+    server: Server, transaction: Transaction, patient: str, died: date | None
+) -> tuple[list[Json], list[Issue]]:
+    """Withdraw every referral of `patient` (Patient/[id]) that is under way as of the day they `died`.
+
+    What changed, as stored, and a warning for each referral that cannot be moved.
+    """
     base = server.settings.canonical_base
     criteria = [("patient", patient), ("code", f"{base}/CodeSystem/msk-task-code|{COORDINATE}")]
     changed: list[Json] = []
+    issues: list[Issue] = []
     for version in await found(server, transaction, "Task", criteria, _MOST):
         kind, _, logical_id = str(content_of(version).get("focus", {}).get("reference", "")).partition("/")
         stored = await transaction.current(kind, logical_id)
@@ -108,15 +122,26 @@ async def withdraw_for_death(server: Server, transaction: Transaction, patient: 
         try:
             referral = await read_referral(server, transaction, content_of(stored))
             referral.events  # noqa: B018 - whether they can be read
-        except BusinessRule:
-            # What is broken there must not keep the death from being recorded; fhir-server check tells of it.
+        except BusinessRule as fault:
+            # What is broken there must not keep the death from being recorded.
+            text = f"{kind}/{logical_id} could not be withdrawn: {fault}"
+            issues.append(Issue("business-rule", text, None, "warning"))
             continue
         if _WITHDRAWN.code in next_of(referral.state, referral.request["status"]):
             running = account(referral.events).running is not None
             # 36 is a death before treatment: a clock that has stopped keeps the reason it stopped for.
-            decided = Move(_WITHDRAWN, rtt="36" if running else None, died=True)
+            decided = Move(_WITHDRAWN, rtt="36" if running else None, day=died, died=True)
             changed += (await _store(server, transaction, referral, decided, None, "The patient has died.")).resources
-    return changed
+    return changed, issues
+
+
+async def move_with_appointment(
+    server: Server, transaction: Transaction, request: Json, to: State, reason: str
+) -> list[Json]:
+    """Move the referral to what became of its Appointment; what changed, as stored. Raises BusinessRule (422)."""
+    referral = await read_referral(server, transaction, request)
+    refuse_illegal(referral, to)
+    return (await _store(server, transaction, referral, Move(to), None, reason)).resources
 
 
 async def _store(
@@ -137,6 +162,8 @@ async def _store(
     stored = [await put_json(server, transaction, one) for one in (*resources, *decided.changed)]
     stored += [await put_json(server, transaction, one, fresh=True) for one in decided.made]
     stored += decided.stored
+    if decided.then is not None:
+        stored += await decided.then()
     stored += await _consequences(server, transaction, referral, decided)
     why = moved(
         [content_of(request), *stored],
@@ -199,7 +226,7 @@ def event_of(server: Server, referral: Referral, decided: Move) -> Event:
         )
     two_week_wait = referral.request.get("priority") == _TWO_WEEK_WAIT
     status = status_after(events, state, given=decided.rtt, two_week_wait=two_week_wait)
-    return Event(server.clock.today(), state, status)
+    return Event(day_of_event(events, decided.day, server.clock.today()), state, status)
 
 
 def request_in(request: Json, state: State, server: Server) -> Json:
@@ -260,6 +287,9 @@ async def _consequences(server: Server, transaction: Transaction, referral: Refe
         if child["status"] in ("draft", "active", "on-hold"):
             changed.append(await put_json(server, transaction, {**child, "status": status}))
     died = decided.died or decided.rtt == "36"
+    why = "died" if died else "plan-ended"
+    if status == "revoked":
+        changed += await _call_off(server, transaction, name, why)
     subject = referral.request["subject"].get("reference")
     if subject is None:
         return changed
@@ -269,7 +299,21 @@ async def _consequences(server: Server, transaction: Transaction, referral: Refe
             if status == "completed":
                 changed += await discharge_plan(server, transaction, plan)
             else:
-                changed += await end_plan(server, transaction, plan, "died" if died else "plan-ended")
+                changed += await end_plan(server, transaction, plan, why)
+    return changed
+
+
+async def _call_off(server: Server, transaction: Transaction, referral: str, reason: str) -> list[Json]:
+    """Cancel what was arranged for the referral and is still to come, its slots freed."""
+    moment = Moment(server.clock.now(), server.settings.canonical_base)
+    changed = []
+    criteria = [("based-on", referral), ("status", ",".join(sorted(TO_COME)))]
+    for version in await found(server, transaction, "Appointment", criteria, _MOST):
+        appointment = content_of(version)
+        start = parse_instant(appointment.get("start", ""))
+        if start is None or start > moment.now.timestamp() * MICROS:
+            changed.append(await put_json(server, transaction, stood_down(appointment, reason, moment)))
+            await free_slots(server, transaction, appointment)
     return changed
 
 

@@ -28,7 +28,7 @@ from fhir_server.operations.referral_record import COORDINATE, Referral, with_ev
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.referral import STATES
-from fhir_server.pathways.referral_rules import UBRN, day_received, referral_issues
+from fhir_server.pathways.referral_rules import UBRN, birth_issues, day_received, referral_issues
 from fhir_server.pathways.rtt import Event, status_after
 from fhir_server.storage.base import Transaction
 from fhir_server.validation import validate
@@ -92,7 +92,8 @@ async def _refuse_unfit(server: Server, transaction: Transaction, request: Json)
     issues = referral_issues(request, _base(server), server.clock.today(), zone(server.clock.time_zone))
     subject = str(request.get("subject", {}).get("reference", ""))
     if subject.startswith("Patient/"):
-        await living_patient(transaction, subject, "ServiceRequest.subject")
+        patient = await living_patient(transaction, subject, "ServiceRequest.subject")
+        issues += birth_issues(request, patient, _base(server), zone(server.clock.time_zone))
     if issues:
         raise BusinessRule("The referral cannot be submitted as it is.", issues=issues)
     for identifier in request["identifier"]:

@@ -46,8 +46,8 @@ async def _decide(call: OperationRequest, transaction: Transaction, referral: Re
     outcome = code_given(call, "outcome", list(_OUTCOMES)) or ""
     services = local_references(call, "service", ("HealthcareService",))
     to = _target(outcome, services)
-    _refuse_unfit(call, outcome, services)
     refuse_illegal(referral, to)
+    _refuse_unfit(call, outcome, services)
     await _check_services(transaction, services)
     children = [_child(referral.request, service, call.server) for service in services]
     decided = Move(to, rtt="21" if to is TRANSFERRED else None)

@@ -12,9 +12,11 @@ from fhir_server.storage.base import Transaction
 
 Json = dict[str, Any]
 
-_AHEAD = frozenset(("pending", "booked"))
+AHEAD = frozenset(("pending", "booked"))
 """Agreed, and still to come."""
-HOLDING = _AHEAD | {"arrived", "checked-in", "fulfilled", "noshow"}
+TO_COME = AHEAD | {"proposed", "waitlist"}
+"""Not begun, and not called off."""
+HOLDING = AHEAD | {"arrived", "checked-in", "fulfilled", "noshow"}
 """Appointments in these states have, or had, their slots to themselves."""
 
 
@@ -72,7 +74,7 @@ async def _stored(transaction: Transaction, reference: str) -> Json | None:
 def _refuse_unfit(server: Server, appointment: Json, slots: list[Json]) -> None:
     """An appointment that begins before its slots or ends after them would take time that nobody offered."""
     starts, ends = ([_moment(slot[side]) for slot in slots] for side in ("start", "end"))
-    if appointment["status"] in _AHEAD and min(starts) < server.clock.now().timestamp() * MICROS:
+    if appointment["status"] in AHEAD and min(starts) < server.clock.now().timestamp() * MICROS:
         raise BusinessRule("The slot has begun already: it can no longer be booked.", expression="Appointment.slot")
     if "start" not in appointment or "end" not in appointment:
         raise BusinessRule(

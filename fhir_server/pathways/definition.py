@@ -71,6 +71,8 @@ class Pathway:
     """R4 PlanDefinition.goal."""
     groups: dict[str, str] = field(default_factory=dict)
     """Titles of the actions that have actions, by id."""
+    one_sided: bool = False
+    """A plan of it is of one side of the body (msk-one-side)."""
 
     @cached_property
     def events(self) -> list[str]:

@@ -80,11 +80,22 @@ def read_pathway(plan: Json, canonical_base: str, plans: Mapping[str, Json] | No
         )
     order = read_order(reading.order, canonical_base)
     pathway = Pathway(
-        canonical, str(plan.get("title", plan["url"])), steps, order, tuple(reading.goals), reading.groups
+        canonical,
+        str(plan.get("title", plan["url"])),
+        steps,
+        order,
+        tuple(reading.goals),
+        reading.groups,
+        _is_one_sided(plan, canonical_base),
     )
     _check_keys(pathway)
     _check_follows(pathway)
     return pathway
+
+
+def _is_one_sided(plan: Json, canonical_base: str) -> bool:
+    url = f"{canonical_base}/StructureDefinition/msk-one-side"
+    return any(one["url"] == url and one.get("valueBoolean") is True for one in plan.get("extension", ()))
 
 
 def _actions(actions: Any, parent: str) -> Iterator[tuple[str, Json]]:

@@ -37,6 +37,15 @@ def referral_issues(request: Json, canonical_base: str, today: date, zone: ZoneI
     ]
 
 
+def birth_issues(request: Json, patient: Json, canonical_base: str, zone: ZoneInfo) -> Iterator[Issue]:
+    """A referral of somebody who was not born yet."""
+    born = str(patient.get("birthDate", ""))
+    day = day_of(_received(request, canonical_base) or "", zone)
+    if born and day is not None and day.isoformat()[: len(born)] < born:
+        text = f"It cannot have been received ({day}) before the patient was born ({born})."
+        yield Issue("business-rule", text, "ServiceRequest.extension")
+
+
 def _missing(request: Json) -> Iterator[Issue]:
     if request.get("intent") != "order":
         yield Issue("business-rule", "A referral has intent order.", "ServiceRequest.intent")

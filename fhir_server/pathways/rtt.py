@@ -47,6 +47,11 @@ class Event:
     status: str
 
 
+def day_of_event(events: Sequence[Event], day: date | None, today: date) -> date:
+    """The day that an event of `day` counts on: not in the future, and not before what is known to have come before."""
+    return max([min(day or today, today), *(event.day for event in events[-1:])])
+
+
 @dataclass(slots=True)
 class Clock:
     """One clock; `stop` is None while it runs."""

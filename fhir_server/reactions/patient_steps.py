@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fhir_server.errors import BusinessRule, Issue
@@ -36,10 +37,15 @@ async def named_task(write: Write, reference: str, place: str) -> Json:
     return task
 
 
-async def open_tasks(write: Write, patient: str) -> list[Json]:
-    """Tasks for `patient` (Patient/id) that may still be done."""
+async def open_tasks(write: Write, patient: str, canonicals: Collection[str]) -> list[Json]:
+    """Tasks for `patient` (Patient/id) that may still be done, of those that name one of `canonicals`.
+
+    Their bytes are asked for the urls, as they stand in them: parsing every open step took most of the time.
+    """
+    urls = [canonical.partition("|")[0].encode() for canonical in canonicals]
     criteria = [("patient", patient), ("status", ",".join(sorted(UNDER_WAY)))]
-    return [content_of(version) for version in await found(write.server, write.transaction, "Task", criteria, _MOST)]
+    tasks = await found(write.server, write.transaction, "Task", criteria, _MOST)
+    return [content_of(one) for one in tasks if one.body is not None and any(url in one.body for url in urls)]
 
 
 async def task_with_output(write: Write, patient: str) -> Json | None:

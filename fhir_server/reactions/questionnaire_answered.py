@@ -10,6 +10,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from fhir_server.errors import BusinessRule, Issue
+from fhir_server.instruments.alerts import stored_alerts
 from fhir_server.instruments.catalogue import shipped
 from fhir_server.interactions.consequences import AlreadyStored
 from fhir_server.operations.score_storage import store_scores
@@ -62,6 +63,11 @@ async def questionnaire_answered(write: Write) -> list[Issue]:
     if before is None or before["status"] == "in-progress":
         return await _answer_open(write)
     return []
+
+
+async def alerts_told(write: Write) -> list[Issue]:
+    """Who sends an alarming answer learns at once that it is one."""
+    return stored_alerts(write.resource)
 
 
 async def _changed(write: Write, step: Json) -> list[Issue]:
@@ -133,7 +139,7 @@ async def _answer_open(write: Write) -> list[Issue]:
     today, zone = write.server.clock.today(), write.zone
     tasks = [
         task
-        for task in await open_tasks(write, patient)
+        for task in await open_tasks(write, patient, [canonical])
         if _asks(task, canonical) and _is_open(task, today, zone, days_of(response.get("authored"), zone))
     ]
     if len(tasks) == 1:

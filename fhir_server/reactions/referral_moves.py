@@ -29,7 +29,7 @@ async def hold_referral(write: Write) -> list[Issue]:
     before = await write.before()
     now = write.resource
     kind = now["resourceType"]
-    if before is None or not _is_referral(before, write.canonical_base):
+    if before is None or not is_referral(before, write.canonical_base):
         await _refuse_second(write)
         return []
     changed = [element for element in _HELD[kind] if before.get(element) != now.get(element)]
@@ -49,15 +49,15 @@ async def _refuse_second(write: Write) -> None:
     """A referral has one coordinating Task and one episode: of two, no move could tell which one counts."""
     now = write.resource
     if now["resourceType"] == "Task" and _coordinates(now, write.canonical_base):
-        place, referrals = "focus", [now.get("focus", {})]
+        place = "focus"
         code = f"{write.canonical_base}/CodeSystem/msk-task-code|{COORDINATE}"
         criteria = [("code", code)]
     elif now["resourceType"] == "EpisodeOfCare":
-        place, referrals, criteria = "referralRequest", now.get("referralRequest", []), []
+        place, criteria = "referralRequest", []
     else:
         return
     parameter = "focus" if place == "focus" else "incoming-referral"
-    for reference in (one.get("reference", "") for one in referrals):
+    for reference in referrals_of(now):
         if not await _under_way(write, reference):
             continue
         matches = await found(
@@ -73,13 +73,31 @@ async def _under_way(write: Write, reference: str) -> bool:
     if kind != "ServiceRequest" or not logical_id:
         return False
     stored = await write.transaction.current(kind, logical_id)
-    return stored is not None and stored.body is not None and _is_referral(content_of(stored), write.canonical_base)
+    return stored is not None and stored.body is not None and is_referral(content_of(stored), write.canonical_base)
 
 
-def _is_referral(resource: Json, base: str) -> bool:
+def referrals_of(resource: Json) -> list[str]:
+    """The referrals that the Task, the episode or the ServiceRequest itself is of, as `ServiceRequest/id`."""
+    match resource["resourceType"]:
+        case "Task":
+            named = [resource.get("focus", {})]
+        case "EpisodeOfCare":
+            named = resource.get("referralRequest", [])
+        case _:
+            return [f"ServiceRequest/{resource['id']}"]
+    return [str(one.get("reference", "")) for one in named]
+
+
+def is_referral(resource: Json, base: str) -> bool:
+    """Whether a referral's state hangs on it."""
     if resource["resourceType"] == "Task":
         return _coordinates(resource, base)
     return bool(_stated(resource, base))
+
+
+def state_of(request: Json, base: str) -> str | None:
+    """The state that the ServiceRequest of a referral says it is in."""
+    return next((one.get("valueCode") for one in _stated(request, base)), None)
 
 
 def _coordinates(task: Json, base: str) -> bool:

@@ -22,6 +22,7 @@ class Write:
     transaction: Transaction
     version: StoredVersion
     _resource: dict[str, Any] | None = field(default=None, init=False)
+    _before: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def resource(self) -> dict[str, Any]:
@@ -42,11 +43,13 @@ class Write:
     async def before(self) -> dict[str, Any] | None:
         """The content before this write; None when the resource is new or was deleted."""
         number = self.version.version_id - 1
-        if number == 0:
-            return None
+        if number == 0 or self._before is not None:
+            return self._before
         version = self.version
         earlier = await self.transaction.vread(version.resource_type, version.logical_id, number)
-        return content_of(earlier) if earlier is not None and earlier.body is not None else None
+        if earlier is not None and earlier.body is not None:
+            self._before = content_of(earlier)
+        return self._before
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,19 @@ class Reaction:
 
     types: frozenset[str]
     handler: Callable[[Write], Awaitable[list[Issue]]]
+    deletion: bool = False
+    """It is for deletions, which have no `Write.resource`, and for nothing else."""
 
 
 class ReactionRegistry:
     """Implements `interactions.exchange.Reactions`."""
 
     def __init__(self, reactions: Iterable[Reaction]) -> None:
-        self._by_type: dict[str, list[Reaction]] = {}
+        self._by_type: dict[tuple[str, bool], list[Reaction]] = {}
         for reaction in reactions:
             for name in reaction.types:
-                self._by_type.setdefault(name, []).append(reaction)
-        self._types = frozenset(self._by_type)
+                self._by_type.setdefault((name, reaction.deletion), []).append(reaction)
+        self._types = frozenset(name for name, _ in self._by_type)
 
     @property
     def types(self) -> frozenset[str]:
@@ -74,4 +79,5 @@ class ReactionRegistry:
     async def after_write(self, server: Server, transaction: Transaction, version: StoredVersion) -> list[Issue]:
         """One reaction after the other, in the order they are served in."""
         write = Write(server, transaction, version)
-        return [issue for reaction in self._by_type[version.resource_type] for issue in await reaction.handler(write)]
+        reactions = self._by_type.get((version.resource_type, version.body is None), ())
+        return [issue for reaction in reactions for issue in await reaction.handler(write)]

@@ -66,7 +66,7 @@ async def _viewed_open(write: Write) -> list[Issue]:
         return [_kept("It names neither a step nor a Library that is here")]
     tasks = [
         task
-        for task in await open_tasks(write, patient)
+        for task in await open_tasks(write, patient, viewed)
         if not questionnaires(task)
         and any(same_canonical(asked, one) for asked in resources(task, base) for one in viewed)
         and not _is_planned(write, task)

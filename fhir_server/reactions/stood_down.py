@@ -11,7 +11,8 @@ from typing import Any
 from fhir_server.errors import Issue
 from fhir_server.operations.referral_moves import withdraw_for_death
 from fhir_server.operations.stand_down import stand_down
-from fhir_server.pathways.consents import PATHWAY, categories_of, is_denial
+from fhir_server.pathways.consents import PATHWAY, categories_of, is_denial, is_of
+from fhir_server.pathways.replan import day_of
 from fhir_server.reactions.registry import Write
 
 Json = dict[str, Any]
@@ -19,6 +20,12 @@ Json = dict[str, Any]
 _TAKEN_BACK = (
     "Steps and plans that were stood down before stay so: make a new plan with PlanDefinition/$apply if it is still "
     "right for the patient."
+)
+
+
+_ANOTHER_TIME = (
+    "The refusal does not hold today, so nothing was stood down: no new plan is made while it holds, and to end those "
+    "there are, write it again once it does."
 )
 
 
@@ -45,6 +52,8 @@ async def consent_written(write: Write) -> list[Issue]:
     """Refusing the pathway (category `pathway`) ends it; refusing reminders alone does not."""
     patient = str(write.resource.get("patient", {}).get("reference", ""))
     if _opts_out(write, write.resource):
+        if not is_of(write.resource, write.server.clock.today(), write.server.settings.time_zone):
+            return [Issue("business-rule", _ANOTHER_TIME, "Consent.provision.period", "warning")]
         return await _stand_down(write, patient, "opted-out") if patient.startswith("Patient/") else []
     earlier = await write.before()
     if earlier is not None and _opts_out(write, earlier):
@@ -57,11 +66,13 @@ def _opts_out(write: Write, consent: Json) -> bool:
 
 
 async def _stand_down(write: Write, patient: str, reason: str) -> list[Issue]:
-    changed = []
+    changed: list[Json] = []
+    issues: list[Issue] = []
     if reason == "died":
-        changed += await withdraw_for_death(write.server, write.transaction, patient)
+        died = day_of(str(write.resource.get("deceasedDateTime", "")), write.zone)
+        changed, issues = await withdraw_for_death(write.server, write.transaction, patient, died)
     changed += await stand_down(write.server, write.transaction, patient, reason)
-    if not changed:
-        return []
-    text = f"{len(changed)} open steps, plans and reminders of {patient} were stood down ({reason})."
-    return [Issue("informational", text, None, "information")]
+    if changed:
+        text = f"{len(changed)} open steps, plans and reminders of {patient} were stood down ({reason})."
+        issues.append(Issue("informational", text, None, "information"))
+    return issues

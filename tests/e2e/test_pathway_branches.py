@@ -61,7 +61,14 @@ class Plan:
         steps = self.steps
         return [" ".join(filter(None, (steps[one]["status"], _reason(steps[one])))) for one in actions]
 
-    def answer(self, action: str, form: str, item: list[Json]) -> None:
+    def event(self, name: str, day: str) -> None:
+        part = [{"name": "event", "valueCode": name}, {"name": "date", "valueDate": day}]
+        parameters = [{"name": "anchor", "part": part}, {"name": "reason", "valueString": "Seen in clinic."}]
+        body = {"resourceType": "Parameters", "parameter": parameters}
+        self.clinic.client.post(f"CarePlan/{self.id}/$replan", json=body).raise_for_status()
+
+    def answer(self, action: str, form: str, item: list[Json]) -> list[Json]:
+        """What the server says of it."""
         subject = {"reference": f"Patient/{self.clinic.patient}"}
         given = self.clinic.post(
             {
@@ -79,13 +86,14 @@ class Plan:
             }
         )
         assert given.status_code == 201, given.text
+        return list(given.json()["issue"])
 
     def score(self, action: str, instrument: str, answers: Json) -> None:
         self.answer(action, instrument, answered(instrument, answers)["item"])
 
-    def red_flags(self, *yes: str, without: str = "") -> None:
+    def red_flags(self, *yes: str, without: str = "") -> list[Json]:
         given = [flag for flag in FLAGS if flag != without]
-        self.answer("red-flags", "msk-red-flags", [boolean(flag, value=flag in yes) for flag in given])
+        return self.answer("red-flags", "msk-red-flags", [boolean(flag, value=flag in yes) for flag in given])
 
     def outcome(self, action: str, form: str, code: str) -> None:
         """A clinician's answer to a form of one choice."""
@@ -203,6 +211,12 @@ def test_what_has_been_done_stays_when_answers_are_amended(back: Plan) -> None:
     assert f"The answers of Task/{back.steps['red-flags']['id']} have changed." in said
 
 
+def test_who_sends_a_red_flag_is_told_at_once(back: Plan) -> None:
+    (warning,) = [one for one in back.red_flags("numb_saddle") if one["severity"] == "warning"]
+    assert warning["expression"] == ["QuestionnaireResponse.item.where(linkId='numb_saddle')"]
+    assert "a Task for a clinician" in warning["diagnostics"]
+
+
 def test_red_flags_that_are_not_cleared_end_self_care_and_every_branch(back: Plan) -> None:
     back.score("baseline-start-back", "start-back", RISK["low"])
     back.red_flags("bladder_bowel")
@@ -238,6 +252,19 @@ def test_no_better_after_twelve_weeks_goes_to_spinal_triage(back: Plan, now: int
     back.clinic.now("2026-05-25T09:00:00+01:00")
     back.score("m3-rmdq", "rmdq", {f"q{number}": int(number <= now) for number in range(1, 25)})
     assert back.states("spinal-triage") == [state]
+
+
+@pytest.mark.parametrize(("yes", "state"), [(3, "requested"), (4, "cancelled not-applicable")])
+@pytest.mark.parametrize("pathway", ["knee-oa-arthroplasty", "hip-oa-arthroplasty"])
+def test_a_patient_who_is_not_sure_of_the_decision_is_spoken_to(
+    clinic: Clinic, pathway: str, yes: int, state: str
+) -> None:
+    """SURE: less than four times yes (Légaré 2010)."""
+    plan = Plan(clinic, pathway)
+    assert plan.states("decision-talk") == ["draft"]
+    plan.event("not-improving", "2026-03-02")
+    plan.score("sure", "sure", {f"q{number}": int(number <= yes) for number in range(1, 5)})
+    assert plan.states("sure", "decision-talk") == ["completed", state]
 
 
 SHOULDER = {
@@ -278,19 +305,7 @@ def test_a_hand_that_is_better_goes_home(clinic: Clinic, level: int, states: lis
 def diagnosed(clinic: Clinic, code: str) -> Plan:
     plan = Plan(clinic, "early-inflammatory-arthritis")
     coding = {"system": f"{BASE}/CodeSystem/arthritis-diagnosis-answer", "code": code}
-    plan.clinic.client.post(
-        f"CarePlan/{plan.id}/$replan",
-        json={
-            "resourceType": "Parameters",
-            "parameter": [
-                {
-                    "name": "anchor",
-                    "part": [{"name": "event", "valueCode": "diagnosis"}, {"name": "date", "valueDate": "2026-03-02"}],
-                },
-                {"name": "reason", "valueString": "The rheumatologist has seen the patient."},
-            ],
-        },
-    ).raise_for_status()
+    plan.event("diagnosis", "2026-03-02")
     plan.answer(
         "record-diagnosis", "arthritis-diagnosis", [{"linkId": "diagnosis", "answer": [{"valueCoding": coding}]}]
     )

@@ -645,12 +645,36 @@ def test_a_plan_that_was_written_by_halves_is_settled_as_far_as_it_goes(
     assert client.get(f"CarePlan/{made['id']}")["period"]["start"] <= "2026-01-06"
 
 
-def test_a_step_that_lost_its_action_is_left_alone(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("extension", [{"url": f"{BASE}/StructureDefinition/msk-step-action", "valueString": "mine"}]),
+        ("extension", None),
+        ("for", {"reference": "Patient/somebody-else"}),
+        ("basedOn", None),
+        ("instantiatesCanonical", f"{BASE}/ActivityDefinition/another|1.0.0"),
+        ("input", []),
+        ("restriction", {"period": {"start": "2026-09-02", "end": "2026-09-01"}}),
+    ],
+)
+def test_a_step_stays_the_step_that_it_is(client: Client, element: str, value: Any) -> None:
+    made = knee(client, operation="2026-03-10")
+    step = client.get(f"Task/{client.steps(made)['m6-oks']['id']}")
+    changed = {key: one for key, one in step.items() if key != element} | ({element: value} if value else {})
+    issue = issue_of(client.send("PUT", f"Task/{step['id']}", changed), 422)
+    place = "Task.restriction.period" if element == "restriction" else f"Task.{element}"
+    assert (issue["code"], issue["expression"]) == ("business-rule", [place])
+    assert client.get(f"Task/{step['id']}") == step
+
+
+def test_an_open_step_of_an_active_plan_is_not_deleted(client: Client) -> None:
     made = knee(client, operation="2026-03-10")
     step = client.steps(made)["m6-oks"]
-    client.put({**step, "extension": [{"url": f"{BASE}/StructureDefinition/msk-step-action", "valueString": "mine"}]})
-    assert client.replan(made, operation="2026-09-01").status_code == 200
-    assert client.get(f"Task/{step['id']}")["restriction"] == step["restriction"]
+    assert issue_of(client.send("DELETE", f"Task/{step['id']}"), 409)["code"] == "business-rule"
+    whole = [f"CarePlan/{made['id']}", *(one["reference"]["reference"] for one in made["activity"])]
+    entries = [{"request": {"method": "DELETE", "url": url}} for url in whole]
+    answer = client.send("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("canonicals", [None, [f"{BASE}/PlanDefinition/gone|1"], [f"{BASE}/PlanDefinition/{KNEE}"]])
@@ -662,6 +686,7 @@ def test_a_plan_whose_definition_is_not_here(client: Client, canonicals: list[st
     assert issue["expression"] == ["CarePlan.instantiatesCanonical"]
 
 
+ONE_SIDED = ("carpal-tunnel", "shoulder-pain")
 PATHWAYS = (
     "carpal-tunnel",
     "chronic-pain",
@@ -677,8 +702,12 @@ PATHWAYS = (
 def test_every_shipped_pathway_is_applied_and_settled_without_a_fault(client: Client, pathway: str) -> None:
     subject = client.patient(gender="female")
     parameters = [{"name": "subject", "valueString": subject}, anchor(("received", "2026-02-23"))]
-    body = {"resourceType": "Parameters", "parameter": parameters}
     path = f"PlanDefinition/{pathway}-1.0.0/$apply"
+    if pathway in ONE_SIDED:
+        refused = issue_of(client.send("POST", path, {"resourceType": "Parameters", "parameter": parameters}), 422)
+        assert refused["expression"] == ["Parameters.parameter.where(name='laterality').value"]
+        parameters.append({"name": "laterality", "valueCode": "right"})
+    body = {"resourceType": "Parameters", "parameter": parameters}
     answer = client.send("POST", path, body, Prefer="return=OperationOutcome")
     assert answer.status_code == 201, answer.text
     assert [issue for issue in answer.json()["issue"] if issue["severity"] == "warning"] == []

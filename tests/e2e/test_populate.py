@@ -59,6 +59,9 @@ def put(client, resource):
 
 
 def call(client, url, *parameters):
+    """Of somebody else's patient, of whom nothing is known here, unless the parameters say of whom."""
+    if all(one["name"] != "subject" for one in parameters):
+        parameters = (*parameters, {"name": "subject", "valueReference": {"reference": f"{ELSEWHERE}/Patient/1"}})
     body = {"resourceType": "Parameters", "parameter": list(parameters)}
     return client.post(f"{url}/$populate", json=body)
 
@@ -87,6 +90,7 @@ def subject(name):
     return {"name": "subject", "valueReference": {"reference": f"Patient/{name}"}}
 
 
+ELSEWHERE = "https://elsewhere.example.org/fhir"
 LOCAL = {"name": "local", "valueBoolean": True}
 
 
@@ -233,6 +237,20 @@ def test_what_does_not_fit_is_left_out_and_told(client, name):
     response, issues = populated(client, f"Questionnaire/{name}")
     assert values(response) == {"a": [], "b": [], "c": [], "d": [], "e": []}
     assert [text.split()[1] for text in issues] == ["a", "b", "c", "d", "e"]
+
+
+def test_whose_answers_they_are_is_required_and_known(client, name):
+    """SDC OperationDefinition Questionnaire-populate: subject 1..1."""
+    put(client, form(name, item("a", "integer", "1"), subjectType=["Patient"]))
+    url, body = f"Questionnaire/{name}/$populate", {"resourceType": "Parameters"}
+    refused = client.post(url, json=body)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "required")
+    for reference, code in (("Patient/never-was", "not-found"), ("Group/g", "business-rule")):
+        parameter = {"name": "subject", "valueReference": {"reference": reference}}
+        refused = client.post(url, json=body | {"parameter": [parameter]})
+        issue = refused.json()["issue"][0]
+        assert (refused.status_code, issue["code"]) == (422, code), refused.text
+        assert issue["expression"] == ["Parameters.parameter.where(name='subject').value"]
 
 
 @pytest.mark.parametrize("way", ["canonical", "reference", "resource", "identifier"])

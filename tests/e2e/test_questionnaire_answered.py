@@ -497,6 +497,17 @@ def test_a_carer_who_may_not_answer(clinic, elements):
     assert clinic.read(f"Task/{task['id']}") == task
 
 
+def test_another_patient_does_not_answer(clinic):
+    """R4 questionnaireresponse.html: source is who answers the questions about the subject."""
+    task = clinic.task(window=WINDOW)
+    other = {"resourceType": "Patient", "id": f"other{clinic.patient[:40]}"}
+    clinic.stored(other)
+    answer = clinic.post(clinic.answers(task, source={"reference": f"Patient/{other['id']}"}))
+    assert refused(answer) == (422, "business-rule", ["QuestionnaireResponse.source.reference"])
+    assert clinic.read(f"Task/{task['id']}") == task
+    assert clinic.post(clinic.answers(task, source={"reference": f"Patient/{clinic.patient}"})).status_code == 201
+
+
 def test_a_carer_who_is_not_there(clinic):
     answer = clinic.post(clinic.answers(clinic.task(), source={"reference": "RelatedPerson/nobody"}))
     assert refused(answer) == (422, "not-found", ["QuestionnaireResponse.source.reference"])

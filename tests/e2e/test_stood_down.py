@@ -66,7 +66,7 @@ class Patient:
     def patient(self, **content: Any) -> Json:
         return {"resourceType": "Patient", "id": self.id, **content}
 
-    def consent(self, category: str, kind: str, status: str = "active") -> Json:
+    def consent(self, category: str, kind: str, status: str = "active", **period: str) -> Json:
         scope = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
         coding = {"system": f"{BASE}/CodeSystem/msk-consent-category", "code": category}
         return self.resource(
@@ -77,7 +77,7 @@ class Patient:
             category=[{"coding": [coding]}],
             patient=self.reference,
             policyRule={"text": "test"},
-            provision={"type": kind},
+            provision={"type": kind, **({"period": period} if period else {})},
         )
 
     def put(self, resource: Json) -> Json:
@@ -162,6 +162,18 @@ def test_opting_out_of_the_pathway_ends_the_steps_and_taking_it_back_does_not_re
     assert patient.states() == STOOD_DOWN
     (warning,) = [issue for issue in outcome["issue"] if issue["severity"] == "warning"]
     assert "$apply" in warning["diagnostics"]
+
+
+@pytest.mark.parametrize("period", [{"start": "2199-01-01"}, {"end": "2020-01-01"}])
+def test_a_refusal_of_another_time_ends_nothing_and_is_told(patient: Patient, period: dict[str, str]) -> None:
+    """R4 consent.html: provision.period is the timeframe in which the rule is valid."""
+    before = patient.states()
+    outcome = patient.put(patient.consent("pathway", "deny", **period))
+    assert patient.states() == before
+    (warning,) = [issue for issue in outcome["issue"] if issue["severity"] == "warning"]
+    assert warning["expression"] == ["Consent.provision.period"]
+    patient.put(patient.consent("pathway", "deny", start="2020-01-01", end="2199-01-01"))
+    assert patient.states() == STOOD_DOWN
 
 
 @pytest.mark.parametrize(("category", "kind"), [("pathway", "permit"), ("reminders", "deny"), ("research", "deny")])

@@ -98,6 +98,22 @@ class Referrals:
         assert answer.status_code == 201, answer.text
         return f"Appointment/{answer.json()['id']}"
 
+    def slot(self) -> Json:
+        """A free Slot, far ahead."""
+        schedule = {"resourceType": "Schedule", "actor": [{"reference": ORTHOPAEDICS}]}
+        made = self.http.post("Schedule", json=schedule).json()
+        slot = {
+            "resourceType": "Slot",
+            "schedule": {"reference": f"Schedule/{made['id']}"},
+            "status": "free",
+            "start": "2199-03-01T09:00:00Z",
+            "end": "2199-03-01T09:30:00Z",
+        }
+        answer = self.http.post("Slot", json=slot)
+        assert answer.status_code == 201, answer.text
+        stored: Json = answer.json()
+        return stored
+
     def whole(self, request: Json) -> tuple[Json, Json | None, Json | None]:
         """The ServiceRequest, its coordinating Task and its EpisodeOfCare as stored now."""
         name = f"ServiceRequest/{request['id']}"

@@ -172,6 +172,99 @@ def test_the_appointment_follows(referrals: Referrals, outcome: str, status: str
     assert referrals.http.get(name).json()["status"] == status
 
 
+def _appointment_of(referrals: Referrals, request: dict[str, Any]) -> dict[str, Any]:
+    found = referrals.http.get("Appointment", params={"based-on": f"ServiceRequest/{request['id']}"}).json()
+    (entry,) = found["entry"]
+    return dict(entry["resource"])
+
+
+def _events(referrals: Referrals, request: dict[str, Any]) -> list[tuple[str, str]]:
+    """(state, day) of what happened to the referral, as its episode tells."""
+    _, _, episode = referrals.whole(request)
+    assert episode is not None
+    url = f"{BASE}/StructureDefinition/msk-rtt-event"
+    told = [parts(one) for one in episode["extension"] if one["url"] == url]
+    return [(one["state"], one["date"]) for one in told]
+
+
+def test_what_became_of_an_appointment_counts_on_its_day(referrals: Referrals) -> None:
+    """NHS England, RTT rules suite: the clock stops on the day of treatment, not on that of its recording."""
+    received = {"url": f"{BASE}/StructureDefinition/msk-received", "valueDateTime": "2026-01-05"}
+    request = referrals.at(["submit"], extension=[received])
+    assert _events(referrals, request) == [("submitted", "2026-01-05")]
+    patient = referrals.patient()
+    dead = referrals.http.get(patient).json() | {"deceasedDateTime": "2026-02-03T10:00:00Z"}
+    request = referrals.at(["submit"], patient=patient, extension=[received])
+    assert referrals.http.put(patient, json=dead).status_code == 200
+    assert _events(referrals, request) == [("submitted", "2026-01-05"), ("withdrawn", "2026-02-03")]
+
+
+def test_it_was_not_received_before_the_patient_was_born(referrals: Referrals) -> None:
+    received = {"url": f"{BASE}/StructureDefinition/msk-received", "valueDateTime": "1961-02-02"}
+    answer = referrals.move(referrals.stored_draft(extension=[received]), "submit")
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (422, ["ServiceRequest.extension"])
+
+
+@pytest.mark.parametrize(("name", "reason"), [("withdraw", "plan-ended"), ("death", "died")])
+def test_what_was_arranged_for_a_referral_that_ends_is_called_off(referrals: Referrals, name: str, reason: str) -> None:
+    """With its slot, whether a plan names it or not."""
+    request = referrals.at(WAYS["booked"])
+    slot = referrals.slot()
+    booked = _appointment_of(referrals, request) | {
+        "start": slot["start"], "end": slot["end"], "slot": [{"reference": f"Slot/{slot['id']}"}],
+    }  # fmt: skip
+    assert referrals.http.put(f"Appointment/{booked['id']}", json=booked).status_code == 200
+    assert referrals.http.get(f"Slot/{slot['id']}").json()["status"] == "busy"
+    if name == "death":
+        patient = request["subject"]["reference"]
+        dead = referrals.http.get(patient).json() | {"deceasedBoolean": True}
+        assert referrals.http.put(patient, json=dead).status_code == 200
+    else:
+        assert referrals.move(request, name).status_code == 200
+    after = _appointment_of(referrals, request)
+    assert (after["status"], after["cancelationReason"]["coding"][0]["code"]) == ("cancelled", reason)
+    assert referrals.http.get(f"Slot/{slot['id']}").json()["status"] == "free"
+
+
+CANCELLATION = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "state"),
+    [
+        ("cancelled", "pat-crs", "cancelled-patient"),
+        ("cancelled", "prov", "cancelled-provider"),
+        ("cancelled", None, "booked"),
+        ("noshow", None, "booked"),
+    ],
+)
+def test_an_appointment_that_ends_by_plain_fhir(
+    referrals: Referrals, status: str, code: str | None, state: str
+) -> None:
+    request = referrals.at(WAYS["booked"])
+    ended = _appointment_of(referrals, request) | {"status": status}
+    if code is not None:
+        ended["cancelationReason"] = {"coding": [{"system": CANCELLATION, "code": code}]}
+    answer = referrals.http.put(f"Appointment/{ended['id']}", json=ended, headers={"Prefer": "return=OperationOutcome"})
+    assert answer.status_code == 200, answer.text
+    now, task, _ = referrals.whole(request)
+    assert task is not None
+    assert task["businessStatus"]["coding"][0]["code"] == state
+    assert now["meta"]["versionId"] != request["meta"]["versionId"] or state == "booked"
+    told = [one["diagnostics"] for one in answer.json()["issue"] if f"ServiceRequest/{request['id']}" in str(one)]
+    assert len(told) == 1
+    assert ("$attend" in told[0]) == (state == "booked")
+
+
+@pytest.mark.parametrize("kind", ["ServiceRequest", "Task", "EpisodeOfCare"])
+def test_a_referral_under_way_is_not_deleted_in_part(referrals: Referrals, kind: str) -> None:
+    request = referrals.at(WAYS["accepted"])
+    (resource,) = [one for one in referrals.whole(request) if one is not None and one["resourceType"] == kind]
+    answer = referrals.http.delete(f"{kind}/{resource['id']}")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (409, "business-rule")
+    assert referrals.http.get(f"{kind}/{resource['id']}").status_code == 200
+
+
 def test_withdrawal_ends_the_services_requests(referrals: Referrals) -> None:
     request = referrals.at(WAYS["accepted"])
     assert referrals.move(request, "withdraw", rtt="35").status_code == 200
@@ -240,9 +333,13 @@ def test_a_death_is_recorded_whatever_became_of_the_episode(referrals: Referrals
     request = referrals.at(["submit"], patient=patient)
     _, _, episode = referrals.whole(request)
     assert episode is not None
-    assert referrals.http.delete(f"EpisodeOfCare/{episode['id']}").status_code in (200, 204)
+    assert referrals.http.delete(f"EpisodeOfCare/{episode['id']}").status_code == 409
+    assert referrals.http.post(f"EpisodeOfCare/{episode['id']}/$purge").status_code == 200
     dead = {"resourceType": "Patient", "id": patient.partition("/")[2], "deceasedBoolean": True}
-    assert referrals.http.put(patient, json=dead).status_code == 200
+    answer = referrals.http.put(patient, json=dead, headers={"Prefer": "return=OperationOutcome"})
+    assert answer.status_code == 200
+    (warning,) = [one for one in answer.json()["issue"] if one["severity"] == "warning"]
+    assert f"ServiceRequest/{request['id']} could not be withdrawn" in warning["diagnostics"]
 
 
 def test_a_history_of_statuses_without_days_holds_up_no_move(referrals: Referrals) -> None:

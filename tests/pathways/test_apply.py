@@ -65,7 +65,7 @@ def test_one_activity_per_step_in_the_order_of_the_pathway() -> None:
     assert [activity["reference"]["reference"] for activity in plan.care_plan["activity"]] == [
         f"{resource['resourceType']}/{resource['id']}" for resource in plan.steps
     ]
-    assert len(plan.steps) == len(PLAN["action"]) == 29
+    assert len(plan.steps) == len(PLAN["action"]) == 30
     assert all("detail" not in activity for activity in plan.care_plan["activity"])
 
 

@@ -77,7 +77,7 @@ async def test_the_plan_and_every_step_are_stored(loaded: Server) -> None:
     plan = parse(answer.body, max_depth=100)
     assert answer.status == 201
     assert answer.headers["Location"] == f"{BASE_URL}/CarePlan/{plan['id']}/_history/1"
-    assert len(plan["activity"]) == 29
+    assert len(plan["activity"]) == 30
     seqs = set()
     for activity in plan["activity"]:
         resource_type, logical_id = activity["reference"]["reference"].split("/")
@@ -213,7 +213,7 @@ async def test_every_step_names_its_action(loaded: Server) -> None:
         extensions = parse(version.body, max_depth=100)["extension"]
         names += [e["valueString"] for e in extensions if e["url"].endswith("/msk-step-action")]
     assert names[:3] == ["welcome", "guide", "baseline-msk-hq"]
-    assert len(set(names)) == 29
+    assert len(set(names)) == 30
 
 
 REFERRAL: dict[str, Any] = {

@@ -98,7 +98,7 @@ def _overlap(one: str | None, other: str | None) -> bool:
 
 def stood_down_patients_rest(record: Record, moment: Moment) -> Iterator[Violation]:
     """Death, merging and leaving the digital pathway end all open steps and plans."""
-    reason = _stood_down(record)
+    reason = _stood_down(record, moment)
     if reason is None:
         return
     for plan in record.plans:
@@ -109,13 +109,13 @@ def stood_down_patients_rest(record: Record, moment: Moment) -> Iterator[Violati
             yield Violation(name(step), "stands-for-nobody", f"it is {step['status']}, and the patient {reason}")
 
 
-def _stood_down(record: Record) -> str | None:
+def _stood_down(record: Record, moment: Moment) -> str | None:
     patient = record.patient
     if is_dead(record):
         return "has died"
     if patient.get("active") is False or any(link.get("type") == "replaced-by" for link in patient.get("link", ())):
         return "is not in use any more"
-    if PATHWAY in denied(record.of_type("Consent"), record.canonical_base, record.time_zone):
+    if PATHWAY in denied(record.of_type("Consent"), record.canonical_base, moment.today, record.time_zone):
         return "has left the digital pathway"
     return None
 

@@ -1,0 +1,59 @@
+"""What is in use is not deleted from under those who use it: it is ended first, by what ends it.
+
+R4 http.html#delete lets a server refuse for business rules. A whole plan, or a whole referral, may go in one
+transaction: what is looked at is what is left once all of it is carried out. `$purge` erases whatever is asked of it.
+"""
+
+from __future__ import annotations
+
+from fhir_server.errors import Conflict, Issue
+from fhir_server.operations.slots import AHEAD
+from fhir_server.pathways.replan import is_open
+from fhir_server.pathways.steps import plans_of
+from fhir_server.reactions.patient_steps import Json, read
+from fhir_server.reactions.referral_moves import is_referral, referrals_of
+from fhir_server.reactions.registry import Write
+
+
+async def keep_referral(write: Write) -> list[Issue]:
+    """Raises Conflict (409) for the ServiceRequest, Task or EpisodeOfCare of a referral under way."""
+    gone = await _gone(write)
+    if is_referral(gone, write.canonical_base):
+        for reference in referrals_of(gone):
+            referral = gone if reference == _name(gone) else await read(write, reference)
+            if referral is not None and referral["status"] in ("active", "on-hold"):
+                raise _held(gone, f"it belongs to the referral {reference}: end that first ($withdraw, $discharge)")
+    return []
+
+
+async def keep_open_step(write: Write) -> list[Issue]:
+    """Raises Conflict (409) for an open step of an active plan."""
+    gone = await _gone(write)
+    if is_open(gone):
+        for reference in plans_of(gone):
+            plan = await read(write, reference)
+            if plan is not None and plan["status"] == "active":
+                raise _held(gone, f"it is an open step of {reference}: write it with the state and reason it ends with")
+    return []
+
+
+async def keep_booking(write: Write) -> list[Issue]:
+    """Raises Conflict (409) for an Appointment that has a Slot and is still to come."""
+    gone = await _gone(write)
+    if gone["status"] in AHEAD and gone.get("slot"):
+        raise _held(gone, "it has a Slot: cancel it, and the slot is free")
+    return []
+
+
+async def _gone(write: Write) -> Json:
+    before = await write.before()
+    assert before is not None  # only what is there is deleted
+    return before
+
+
+def _name(resource: Json) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _held(resource: Json, why: str) -> Conflict:
+    return Conflict(f"{_name(resource)} cannot be deleted, as {why}.", code="business-rule")
