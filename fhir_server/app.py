@@ -11,6 +11,8 @@ import structlog
 
 from fhir_server import spec
 from fhir_server.background import Background
+from fhir_server.bulk.export.files import ExportFiles, export_folder
+from fhir_server.bulk.export.work import TIDY_SECONDS, ExportAnswer, ExportWork, tidy
 from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
@@ -22,6 +24,7 @@ from fhir_server.interactions.exchange import Server
 from fhir_server.jobs.run import DailyJobs
 from fhir_server.observability import vocabulary
 from fhir_server.operations.async_worker import AsyncWorker
+from fhir_server.operations.export_plan import KIND as EXPORT
 from fhir_server.operations.score_batch import KIND as SCORE_BATCH
 from fhir_server.operations.score_batch import ScoreBatch
 from fhir_server.search.reindex import Reindexer
@@ -71,17 +74,23 @@ def create_app(
         duties = _Duties(server, dispatch, forward_socket) if first else None
         if duties is not None:
             await duties.start()
+        files = ExportFiles(export_folder(settings))
+        server.made = {EXPORT: ExportAnswer(files, settings.canonical_base)}
         background = Background()
         background.repeat("registry", lambda: refresh(server), REGISTRY_SECONDS)
+        exports = ExportWork(settings)
         if first or forward_socket is None:
             reindexer = Reindexer(server.store, settings.time_zone, settings.reindex_share)
             await reindexer.prepare()
             background.repeat("reindex", reindexer.run_next, REINDEX_SECONDS)
-            worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch()})
+            worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch(), EXPORT: exports})
             background.repeat("long requests", worker.run_next, ASYNC_SECONDS)
+            background.repeat("export files", lambda: tidy(server, files), TIDY_SECONDS)
+            background.repeat("export process", exports.rest, TIDY_SECONDS)
 
         async def stop() -> None:
             await background.stop()
+            await exports.stop()
             if duties is not None:
                 await duties.stop()
             await server.store.close()

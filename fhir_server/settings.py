@@ -89,6 +89,10 @@ class Settings(BaseSettings):
         pattern="^(refuse|warn|off)$",
         description="What becomes of an NHS number with a wrong check digit; fhir-server load stores it and says so.",
     )
+    export_folder: str = Field(
+        "",
+        description="Where the files of $export lie. Empty: exports beside an SQLite file, or in the working folder.",
+    )
     jobs_seconds: float = Field(
         60.0, ge=0, description="How often serve looks whether a new day's windows and reminders are due; 0: never."
     )

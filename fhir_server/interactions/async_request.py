@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 from fhir_server.errors import (
     FhirError,
@@ -15,13 +16,14 @@ from fhir_server.errors import (
     Issue,
     MethodNotAllowed,
     Overloaded,
+    ResourceGone,
     ResourceNotFound,
     operation_outcome,
 )
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.instant import MICROS, format_instant, http_date
 from fhir_server.model.json import encode
-from fhir_server.storage.async_jobs import AsyncJob
+from fhir_server.storage.async_jobs import AsyncJob, OutputFile
 
 PLACE = "_async"
 """The first segment of their addresses."""
@@ -32,6 +34,8 @@ RETRY_SECONDS = 2
 MOST_UNFINISHED = 20
 """Most requests that wait or run; they are carried out one after another by each process."""
 NDJSON = "application/x-ndjson"
+FHIR_NDJSON = "application/fhir+ndjson"
+GZIP = "application/gzip"
 INTERNAL = "The request failed within the server; its log says how."
 """The failure of a job that no refusal explains."""
 
@@ -45,7 +49,7 @@ async def accept(server: Server, request: Request, kind: str, plan: bytes, total
     _check_prefer(request)
     if request.scope.predicates:
         raise Forbidden("Long requests are only for those who may see everything.")
-    url = f"{request.base_url}/{request.path}"
+    url = f"{request.base_url}/{request.path}" + (f"?{urlencode(request.query)}" if request.query else "")
     job = await server.store.async_jobs.add(kind, request.scope.principal, url, plan, total, MOST_UNFINISHED)
     if job is None:
         raise Overloaded(
@@ -74,6 +78,8 @@ async def ask_again(server: Server, request: Request, rest: list[str]) -> Respon
             return await _status(server, request, job)
         case [], "DELETE":
             await server.store.async_jobs.remove(job.id)
+            if (made := server.made.get(job.kind)) is not None:
+                made.discard(job)
             text = "The request is ended, and what it has made is gone."
             return Response(202, _told(text))
         case [name], "GET":
@@ -90,23 +96,36 @@ async def _status(server: Server, request: Request, job: AsyncJob) -> Response:
         raise FhirError(job.failure, status=500 if job.failure == INTERNAL else 422)
     address = f"{request.base_url}/{PLACE}/{job.id}"
     files = await server.store.async_jobs.files(job.id)
-    manifest = {
+    made = server.made.get(job.kind)
+    manifest = _manifest(job, files, address) if made is None else made.manifest(job, files, address)
+    expires = http_date(job.updated // MICROS + KEPT_SECONDS)
+    return Response(200, encode(manifest), {"Expires": expires}, content_type="application/json")
+
+
+def _manifest(job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]:
+    return {
         "transactionTime": format_instant(job.created).decode(),
         "request": job.request,
         "requiresAccessToken": False,
         "output": [{"type": one.name, "url": f"{address}/{one.name}", "count": one.lines} for one in files],
         "error": [],
     }
-    expires = http_date(job.updated // MICROS + KEPT_SECONDS)
-    return Response(200, encode(manifest), {"Expires": expires}, content_type="application/json")
 
 
 async def _file(server: Server, job: AsyncJob, name: str) -> Response:
     jobs = server.store.async_jobs
     if job.state != "completed" or all(one.name != name for one in await jobs.files(job.id)):
         raise ResourceNotFound("There is no such file: ask at the address of the request which there are.")
-    content: AsyncIterator[bytes] = jobs.content(job.id, name)
-    return Response(200, content, content_type=NDJSON)
+    made = server.made.get(job.kind)
+    if made is None:
+        lines: AsyncIterator[bytes] = jobs.content(job.id, name)
+        return Response(200, lines, content_type=NDJSON)
+    found = made.file(job, name)
+    if found is None:
+        raise ResourceGone("The file is no longer here; ask for a new export.")
+    content, size = found
+    content_type = GZIP if name.endswith(".gz") else FHIR_NDJSON
+    return Response(200, content, {"Content-Length": str(size)}, content_type)
 
 
 def _accepted(request: Request, job: AsyncJob) -> Response:

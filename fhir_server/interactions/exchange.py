@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ from fhir_server.terminology.service import Terminology
 if TYPE_CHECKING:
     from fhir_server.errors import Issue
     from fhir_server.settings import Settings
+    from fhir_server.storage.async_jobs import AsyncJob, OutputFile
     from fhir_server.storage.base import Store, StoredVersion, Transaction
 
 FHIR_JSON = "application/fhir+json"
@@ -70,6 +71,18 @@ class Reactions(Protocol):
         ...
 
 
+class Made(Protocol):
+    """What one kind of long request has made, where that is not lines in the store."""
+
+    def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]: ...
+
+    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int] | None:
+        """Content and size of one of its files; None when there is none of this name."""
+        ...
+
+    def discard(self, job: AsyncJob) -> None: ...
+
+
 @dataclass(slots=True)
 class Server:
     """What every interaction and operation works with."""
@@ -83,6 +96,8 @@ class Server:
     terminology: Terminology = field(default_factory=Terminology)
     forms: KnownForms = field(default_factory=KnownForms)
     reactions: Reactions | None = None
+    made: Mapping[str, Made] = field(default_factory=dict)
+    """Where the files of long requests are, by the kind of request; those not named keep them in the store."""
     clock: Clock = field(init=False)
 
     def __post_init__(self) -> None:

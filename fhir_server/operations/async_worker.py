@@ -31,6 +31,8 @@ class Step:
     place: bytes
     done: int
     """Of all steps together."""
+    elsewhere: bool = False
+    """Another process did it, so this one need not rest."""
 
 
 class Work(Protocol):
@@ -43,7 +45,7 @@ class Work(Protocol):
 
 @dataclass(slots=True)
 class AsyncWorker:
-    """Runs the long requests of a server in this process, half of the time."""
+    """Runs the long requests of a server; what it does in this process takes half of the time."""
 
     server: Server
     kinds: Mapping[str, Work]
@@ -83,4 +85,5 @@ class AsyncWorker:
             if not await self.server.store.async_jobs.step(job, step.output, after, LEASE_SECONDS):
                 return  # cancelled, or taken over
             job = after
-            await asyncio.sleep(min(time.monotonic() - started, LONGEST_REST_SECONDS))
+            rest = 0.0 if step.elsewhere else min(time.monotonic() - started, LONGEST_REST_SECONDS)
+            await asyncio.sleep(rest)

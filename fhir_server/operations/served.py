@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.operations.apply import apply
 from fhir_server.operations.everything import everything
+from fhir_server.operations.export import export
 from fhir_server.operations.lastn import lastn
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.populate import populate
@@ -47,6 +48,9 @@ OPERATIONS = (
     operation("OperationDefinition-ServiceRequest-triage.json", triage),
     operation("OperationDefinition-ServiceRequest-waitlist.json", waitlist),
     operation("OperationDefinition-ServiceRequest-withdraw.json", withdraw),
+    operation("OperationDefinition-export.json", export),
+    operation("OperationDefinition-Patient-export.json", export),
+    operation("OperationDefinition-Group-export.json", export),
     operation("OperationDefinition-reindex.json", reindex, also_get=True),
 )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from fhir_server.storage.async_jobs import AsyncJobs
+from fhir_server.storage.export import Exports
 from fhir_server.storage.parameters import ParameterDefinition, ParameterSet, Reindexing
 from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
 from fhir_server.storage.rows import IndexRows
@@ -235,6 +236,11 @@ class Store(Protocol):
     @property
     def async_jobs(self) -> AsyncJobs:
         """Long requests that are answered later."""
+        ...
+
+    @property
+    def exports(self) -> Exports:
+        """Everything as it was at one moment."""
         ...
 
     async def open(self) -> None: ...

@@ -68,6 +68,13 @@ class SqlAsyncJobs:
             last, content = rows[0]
             yield bytes(content)
 
+    async def oldest(self, since: int) -> int | None:
+        """When the first of the jobs that are unfinished, and not older than `since`, was made (microseconds)."""
+        session = self._store.session
+        sql = f"SELECT min(j.created) FROM async_job j WHERE {_OPEN} AND j.created >= ?"
+        rows = await session.fetch(positional(sql, session.postgresql), (since,))
+        return None if rows[0][0] is None else int(rows[0][0])
+
     async def claim(self, owner: str, lease_seconds: float) -> AsyncJob | None:
         free = f"SELECT j.id FROM async_job j WHERE {_OPEN} AND j.due <= ? ORDER BY j.created, j.id LIMIT 1"
         session = self._store.session

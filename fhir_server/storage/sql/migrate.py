@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision; a test compares it with the migrations folder."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 METADATA = MetaData()
@@ -40,6 +41,13 @@ version = Table(
     Column("body", LargeBinary, comment="NULL for a deletion"),
     Index("version_rid", "rid", "version", unique=True),
     Index("version_type", "type", "seq"),
+    Index(
+        "version_later",
+        "rid",
+        "version",
+        sqlite_where=sql_text("version > 1"),
+        postgresql_where=sql_text("version > 1"),
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fhir_server.errors import ResourceNotFound
+from fhir_server.model.instant import MICROS
 from fhir_server.storage import query as q
 from fhir_server.storage.base import (
     Dated,
@@ -28,6 +29,7 @@ from fhir_server.storage.sql.async_jobs import SqlAsyncJobs
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.earliest import Place, earliest
 from fhir_server.storage.sql.explain import ExplainedReads
+from fhir_server.storage.sql.export import SqlExports
 from fhir_server.storage.sql.reindexing import SqlReindexing
 from fhir_server.storage.sql.resolve import stored_types
 from fhir_server.storage.sql.transaction import SqlTransaction
@@ -38,6 +40,8 @@ T = TypeVar("T")
 VACUUM_BATCH = 100
 """Versions cleared by one work: SQLite clears them on the event loop, 100 in some 20 ms."""
 SECRET_BYTES = 32
+HELD_SECONDS = 24 * 3600
+"""How long a long request keeps what it began with."""
 
 
 class SqlStore:
@@ -50,6 +54,7 @@ class SqlStore:
         self._secrets: dict[str, bytes] = {}
         self.reindexing = SqlReindexing(self)
         self.async_jobs = SqlAsyncJobs(self)
+        self.exports = SqlExports(self)
 
     async def ready(self) -> None:
         await self.session.fetch("SELECT c.seq FROM clock c", ())
@@ -135,8 +140,12 @@ class SqlStore:
         return await self.write(ALL, work)
 
     async def vacuum(self, horizon_seconds: int) -> int:
-        """Clear the index of versions superseded before the horizon; snapshots older than it end."""
-        before = time.time_ns() // 1000 - horizon_seconds * 1_000_000
+        """Clear the index of versions superseded before the horizon; snapshots older than it end.
+
+        What a long request began with is kept until it ends, for a day at most.
+        """
+        now = time.time_ns() // 1000
+        before = min(now - horizon_seconds * MICROS, await self.async_jobs.oldest(now - HELD_SECONDS * MICROS) or now)
         cleared = 0
         while batch := await self.write(ALL, lambda transaction: _vacuum_batch(transaction, before)):  # type: ignore[arg-type]
             cleared += batch

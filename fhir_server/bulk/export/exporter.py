@@ -1,0 +1,207 @@
+"""One export carried out: pages of resources become lines of files, step by step; a step can be done again.
+
+Nothing is parsed unless elements are left out: a stored body is a line as it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+import msgspec
+from isal import igzip
+
+from fhir_server.bulk.export.people import People
+from fhir_server.interactions.exchange import Server
+from fhir_server.interactions.subset import Subset
+from fhir_server.operations.export_plan import DELETED, Place, Plan
+from fhir_server.operations.stored import content_of
+from fhir_server.search.conditional import conditional_criteria
+from fhir_server.search.extract import extract
+from fhir_server.storage.export import Extent
+from fhir_server.storage.query import And, Or, Query
+from fhir_server.storage.scope import ALL
+from fhir_server.terminology.reader import StoreReader
+
+PAGE = 2_000
+"""Resources of one read: some 2 MB."""
+MOST_LINES = 250_000
+"""Of one file."""
+LONGEST_FILE = 1 << 30
+"""Bytes beyond which a file is not begun to be filled further."""
+_COMPRESSION = 1
+
+Open = Callable[[str, int], BinaryIO]
+"""Opens the file of a name to be written on from a length."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What a step has done: where to go on (None: all is done), and lines by file."""
+
+    place: Place
+    finished: bool
+    lines: dict[str, int]
+
+
+@dataclass(slots=True)
+class Exporter:
+    server: Server
+    plan: Plan
+    people: People
+    open: Open
+    _queries: dict[str, Query] = field(default_factory=dict)
+
+    async def step(self, place: Place, seconds: float) -> Written:
+        """Go on from `place` for about so long; all that is told of is on disk when this returns."""
+        deadline = time.monotonic() + seconds
+        lines: dict[str, int] = {}
+        place = msgspec.structs.replace(place, opted_out=len(self.people.refusing), missing=self.people.missing)
+        with ExitStack() as opened:
+            files = _OpenFiles(self.open, opened)
+            while place.number < self.plan.parts and time.monotonic() < deadline:
+                found, after = await self._read(place)
+                if found:
+                    place = self._write(files, place, found)
+                    lines[self._name(place)] = lines.get(self._name(place), 0) + len(found)
+                place = self._following(place, after)
+            files.keep()
+        return Written(place, place.number >= self.plan.parts, lines)
+
+    def _name(self, place: Place) -> str:
+        resource_type, deletions = self._part(place)
+        prefix = f"{DELETED}." if deletions else ""
+        return f"{prefix}{resource_type}.{place.file}{self.plan.suffix}"
+
+    def _part(self, place: Place) -> tuple[str, bool]:
+        """The type whose turn it is, and whether it is that of its deletions."""
+        types = self.plan.types
+        return types[place.number % len(types)], place.number >= len(types)
+
+    def _write(self, files: _OpenFiles, place: Place, lines: Sequence[bytes]) -> Place:
+        content = b"\n".join([*lines, b""])
+        if self.plan.gzip:
+            # A member for each page (RFC 1952 section 2.2): the file can be cut between them.
+            content = igzip.compress(content, compresslevel=_COMPRESSION)
+        files.write(self._name(place), place.length, content)
+        return msgspec.structs.replace(place, length=place.length + len(content), lines=place.lines + len(lines))
+
+    def _following(self, place: Place, after: tuple[int | str | None, ...] | None) -> Place:
+        change = msgspec.structs.replace
+        if after is None:
+            return change(place, number=place.number + 1, after=(), file=1, length=0, lines=0)
+        if place.lines >= MOST_LINES or place.length >= LONGEST_FILE:
+            return change(place, after=after, file=place.file + 1, length=0, lines=0)
+        return change(place, after=after)
+
+    async def _read(self, place: Place) -> tuple[Sequence[bytes], tuple[int | str | None, ...] | None]:
+        """Lines, and the place after them; None when the part is done."""
+        resource_type, deletions = self._part(place)
+        if deletions:
+            return await self._deletions(resource_type, place)
+        criteria = self.plan.criteria_of(resource_type)
+        if criteria:
+            return await self._search(resource_type, criteria, place)
+        after = int(place.after[0] or 0) if place.after else 0
+        rows = await self.server.store.exports.page(self._extent(resource_type), after, PAGE)
+        lines = await self._chosen(resource_type, rows)
+        return lines, (rows[-1][0],) if len(rows) == PAGE else None
+
+    def _extent(self, resource_type: str) -> Extent:
+        return Extent(resource_type, self.plan.snapshot, self.plan.first, self.plan.last)
+
+    async def _chosen(self, resource_type: str, rows: Sequence[tuple[int, bytes]]) -> Sequence[bytes]:
+        """The bodies of those that are anybody's who is exported, and of them what is wanted."""
+        if rows and self.people.matter:
+            owners = await self.server.store.exports.owners([seq for seq, _ in rows])
+            rows = [(seq, body) for seq, body in rows if self.people.allow(owners.get(seq, ()))]
+        elements = self.plan.elements_of(resource_type)
+        if not elements:
+            return [body for _, body in rows]
+        subset = Subset(elements=elements)
+        return [subset.of(bytes(body)) for _, body in rows]
+
+    async def _search(
+        self, resource_type: str, criteria: tuple[str, ...], place: Place
+    ) -> tuple[Sequence[bytes], tuple[int | str | None, ...] | None]:
+        if resource_type not in self._queries:
+            self._queries[resource_type] = await self._query(resource_type, criteria)
+        page = await self.server.store.search(ALL, replace(self._queries[resource_type], after=place.after or None))
+        exports = self.server.store.exports
+        rows = [
+            (one.seq, (one.body or b"") if one.blob is None else await exports.whole(one.seq))
+            for one in page.matches
+            if self.plan.first < one.seq <= self.plan.last
+        ]
+        return await self._chosen(resource_type, rows), page.next_after
+
+    async def _query(self, resource_type: str, criteria: Iterable[str]) -> Query:
+        """What meets any of the criteria, in one walk: no resource is given twice."""
+        settings, store = self.server.settings, self.server.store
+        found = []
+        for one in criteria:
+            read = conditional_criteria(
+                resource_type,
+                one,
+                base_url=self.plan.base_url,
+                time_zone=settings.time_zone,
+                registry=self.server.registry,
+            )
+            found.append(await read.query(StoreReader(store, ALL), self.server.terminology))
+        predicates = found[0].predicates
+        if len(found) > 1:
+            predicates = (Or(tuple(And(query.predicates) for query in found)),)
+        return replace(found[0], predicates=predicates, count=PAGE, snapshot=self.plan.snapshot)
+
+    async def _deletions(
+        self, resource_type: str, place: Place
+    ) -> tuple[Sequence[bytes], tuple[int | str | None, ...] | None]:
+        """A Bundle for each (Bulk Data Access, export.html, "deleted")."""
+        after = int(place.after[0] or 0) if place.after else 0
+        rows = await self.server.store.exports.deleted(self._extent(resource_type), after, PAGE)
+        lines = [
+            msgspec.json.encode(
+                {
+                    "resourceType": "Bundle",
+                    "type": "transaction",
+                    "entry": [{"request": {"method": "DELETE", "url": f"{resource_type}/{logical_id}"}}],
+                }
+            )
+            for _, logical_id, version in rows
+            if not self.people.matter or self.people.concern(await self._owners(resource_type, logical_id, version - 1))
+        ]
+        return lines, (rows[-1][0],) if len(rows) == PAGE else None
+
+    async def _owners(self, resource_type: str, logical_id: str, version_id: int) -> Sequence[int]:
+        """In whose compartments a version was; its index may be gone."""
+        version = await self.server.store.vread(ALL, resource_type, logical_id, version_id)
+        if version is None or version.body is None:
+            return ()
+        resource = content_of(version)
+        return extract(resource, self.server.settings.time_zone, self.server.registry).compartments
+
+
+class _OpenFiles:
+    """The files of one step."""
+
+    def __init__(self, open_: Open, stack: ExitStack) -> None:
+        self._open = open_
+        self._stack = stack
+        self._files: dict[str, BinaryIO] = {}
+
+    def write(self, name: str, length: int, content: bytes) -> None:
+        if name not in self._files:
+            self._files[name] = self._stack.enter_context(self._open(name, length))
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._files[name].write(rest) :]
+
+    def keep(self) -> None:
+        """Flush to disk: what the job says is whole is so after a crash."""
+        for file in self._files.values():
+            file.flush()
+            os.fdatasync(file.fileno())

@@ -1,0 +1,59 @@
+"""The files that exports make: a folder for each job, for the server's user alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from fhir_server.settings import Settings
+
+READ_BYTES = 1 << 20
+
+
+def export_folder(settings: Settings) -> Path:
+    """The setting `export_folder`, else `exports` beside an SQLite file, else in the working directory."""
+    if settings.export_folder:
+        return Path(settings.export_folder)
+    file = settings.database.removeprefix("sqlite:///")
+    return (Path(file).parent if file != settings.database else Path()) / "exports"
+
+
+class ExportFiles:
+    """Of all jobs below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, job_id: str, name: str, length: int) -> BinaryIO:
+        """The file, to be written on from `length` bytes; what an interrupted step wrote beyond is cut off."""
+        folder = self._root / job_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(descriptor, length)
+        os.lseek(descriptor, length, os.SEEK_SET)
+        return os.fdopen(descriptor, "wb", buffering=0)
+
+    def size(self, job_id: str, name: str) -> int | None:
+        """Bytes; None when there is no such file."""
+        try:
+            return (self._root / job_id / name).stat().st_size
+        except OSError:
+            return None
+
+    async def content(self, job_id: str, name: str) -> AsyncIterator[bytes]:
+        with (self._root / job_id / name).open("rb") as file:
+            while piece := file.read(READ_BYTES):
+                yield piece
+
+    def jobs(self) -> list[str]:
+        """Ids of the jobs that have files."""
+        try:
+            return [entry.name for entry in self._root.iterdir() if entry.is_dir()]
+        except FileNotFoundError:
+            return []
+
+    def remove(self, job_id: str) -> None:
+        shutil.rmtree(self._root / job_id, ignore_errors=True)

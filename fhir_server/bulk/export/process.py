@@ -1,0 +1,93 @@
+"""The process that exports: reads a request a line, does one step, answers a line; ends with its input.
+
+Started by bulk/export/work.py, so that no event loop that answers others does the work. It reads the database through a
+connection of its own and yields the processor to those who answer (nice).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from fhir_server.bulk.export.exporter import Exporter
+from fhir_server.bulk.export.files import ExportFiles, export_folder
+from fhir_server.bulk.export.people import people_of
+from fhir_server.clock import clock_of
+from fhir_server.errors import FhirError
+from fhir_server.interactions.current_registry import refresh
+from fhir_server.interactions.exchange import Server
+from fhir_server.operations.export_plan import Place, Plan
+from fhir_server.settings import Settings
+from fhir_server.storage import open_store
+
+NICE = 10
+SEARCH_SECONDS = 600.0
+"""Nobody waits for one statement; the step it is in is seen as late, and goes on."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    job: str
+    plan: Plan
+    place: Place
+    seconds: float
+
+
+class Done(msgspec.Struct, frozen=True):
+    place: Place
+    finished: bool
+    lines: dict[str, int]
+    refusal: str = ""
+    """Why the export cannot be finished."""
+
+
+async def serve(settings: Settings, input_: BinaryIO, output: BinaryIO) -> None:
+    """Until the input ends."""
+    store = await open_store(settings, writing=False)
+    try:
+        server = Server(store, settings)
+        exporters: dict[str, Exporter] = {}
+        while line := await asyncio.to_thread(input_.readline):
+            order = msgspec.json.decode(line, type=Order)
+            if order.job not in exporters:
+                exporters = {order.job: await _exporter(server, order)}
+            done = await _step(exporters[order.job], order)
+            output.write(msgspec.json.encode(done) + b"\n")
+            output.flush()
+    finally:
+        await store.close()
+
+
+async def _exporter(server: Server, order: Order) -> Exporter:
+    await refresh(server)
+    files = ExportFiles(export_folder(server.settings))
+    people = await people_of(server, order.plan, clock_of(server.settings).today())
+    return Exporter(server, order.plan, people, lambda name, length: files.open(order.job, name, length))
+
+
+async def _step(exporter: Exporter, order: Order) -> Done:
+    try:
+        written = await exporter.step(order.place, order.seconds)
+    except FhirError as error:
+        return Done(order.place, True, {}, str(error))
+    except OSError as error:
+        return Done(order.place, True, {}, f"The files cannot be written: {error.strerror}.")
+    return Done(written.place, written.finished, written.lines)
+
+
+def main() -> None:
+    # Ctrl-C is for the server, which ends this by closing its input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
+    os.umask(0o077)
+    settings = Settings.model_validate_json(sys.stdin.buffer.readline())
+    settings = settings.model_copy(update={"search_seconds": SEARCH_SECONDS, "search_steps": 0})
+    asyncio.run(serve(settings, sys.stdin.buffer, sys.stdout.buffer))
+
+
+if __name__ == "__main__":
+    main()

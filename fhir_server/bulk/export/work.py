@@ -1,0 +1,143 @@
+"""Exports as long requests (operations/async_worker.py: Work): a process of their own does the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import structlog
+
+from fhir_server.bulk.export.files import ExportFiles
+from fhir_server.bulk.export.process import Done, Order
+from fhir_server.errors import FhirError
+from fhir_server.interactions.exchange import Server
+from fhir_server.model.instant import format_instant
+from fhir_server.operations.async_worker import Step
+from fhir_server.operations.export_plan import DELETED, Place, Plan
+from fhir_server.settings import Settings
+from fhir_server.storage.async_jobs import AsyncJob, Output, OutputFile
+
+STEP_SECONDS = 1.0
+IDLE_SECONDS = 20.0
+TIDY_SECONDS = 30.0
+"""How often files whose job is gone are looked for."""
+LINE_LIMIT = 1 << 26
+"""Bytes of an answer; it tells only names and numbers."""
+_log = structlog.get_logger()
+
+
+class ExportWork:
+    """Carries out the exports of one server process, one after another."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self._used = 0.0
+        """When it last did a step."""
+
+    async def step(self, server: Server, job: AsyncJob) -> Step | None:
+        plan = msgspec.json.decode(job.plan, type=Plan)
+        place = msgspec.json.decode(job.place, type=Place) if job.place else Place()
+        if place.number >= plan.parts:
+            return None
+        done = await self._carry_on(Order(job.id, plan, place, STEP_SECONDS))
+        if done.refusal:
+            raise FhirError(done.refusal, status=422, code="processing")
+        output = [Output(name, lines, b"") for name, lines in done.lines.items()]
+        return Step(output, msgspec.json.encode(done.place), done.place.number, elsewhere=True)
+
+    async def _carry_on(self, order: Order) -> Done:
+        try:
+            process = await self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+        except (asyncio.CancelledError, OSError):
+            await self.stop()
+            raise
+        if not line:
+            await self.stop()
+            raise FhirError("The process that exports has ended.", status=503, code="transient")
+        self._used = time.monotonic()
+        return msgspec.json.decode(line, type=Done)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "fhir_server.bulk.export.process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=LINE_LIMIT,
+            )
+            assert self._process.stdin is not None
+            self._process.stdin.write(self._settings.model_dump_json().encode() + b"\n")
+        return self._process
+
+    async def rest(self) -> None:
+        """End the process when it has had nothing to do for a while: its memory is not kept."""
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            await self.stop()
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+
+class ExportAnswer:
+    """What an export has made (interactions/async_request.py: Made)."""
+
+    def __init__(self, files: ExportFiles, canonical_base: str) -> None:
+        self._files = files
+        self._base = canonical_base
+
+    def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]:
+        """HL7 Bulk Data Access, export.html, "Response - Output Manifest"."""
+        plan = msgspec.json.decode(job.plan, type=Plan)
+        place = msgspec.json.decode(job.place, type=Place) if job.place else Place()
+        listed: dict[str, list[dict[str, Any]]] = {"output": [], "deleted": []}
+        for one in files:
+            deleted = one.name.startswith(f"{DELETED}.")
+            of_type = "Bundle" if deleted else one.name.partition(".")[0]
+            entry = {"type": of_type, "url": f"{address}/{one.name}", "count": one.lines}
+            listed["deleted" if deleted else "output"].append(entry)
+        manifest: dict[str, Any] = {
+            "transactionTime": format_instant(plan.time).decode(),
+            "request": job.request,
+            "requiresAccessToken": False,
+            "output": listed["output"],
+            "error": [],
+        }
+        if plan.deletions:
+            manifest["deleted"] = listed["deleted"]
+        manifest["extension"] = {
+            f"{self._base}/export": {"patientsOptedOut": place.opted_out, "patientsNotHere": place.missing}
+        }
+        return manifest
+
+    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int] | None:
+        """The content of one of its files, and how many bytes."""
+        size = self._files.size(job.id, name)
+        return None if size is None else (self._files.content(job.id, name), size)
+
+    def discard(self, job: AsyncJob) -> None:
+        self._files.remove(job.id)
+
+
+async def tidy(server: Server, files: ExportFiles) -> None:
+    """Remove the files of jobs that were cancelled, or are forgotten."""
+    for job_id in files.jobs():
+        if await server.store.async_jobs.one(job_id) is None:
+            files.remove(job_id)
+            _log.info("export files removed")

@@ -1,0 +1,333 @@
+"""$export over HTTP on each engine: HL7 FHIR Bulk Data Access (Flat FHIR) STU 2, export.html."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live_server import LiveServer, running_server, start_server
+
+Json = dict[str, Any]
+BASE = "https://fhir.example.org/msk"
+ASYNC = {"Prefer": "respond-async"}
+WAIT_SECONDS = 60
+CONSENT = f"{BASE}/CodeSystem/msk-consent-category"
+
+
+class Exports:
+    """Asks one server for exports."""
+
+    folder = Path()
+
+    def __init__(self, server: LiveServer) -> None:
+        self.http = httpx.Client(base_url=f"{server.base_url}/", timeout=60)
+
+    def store(self, *resources: Json) -> None:
+        entry = [
+            {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}} for r in resources
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entry}
+        answer = self.http.post("", json=bundle)
+        assert answer.status_code == 200, answer.text
+
+    def begin(self, path: str = "$export", body: Json | None = None, **parameters: str | list[str]) -> httpx.Response:
+        if body is not None:
+            return self.http.post(path, json=body, headers=ASYNC)
+        return self.http.get(path, params=parameters, headers=ASYNC)
+
+    def wait(self, accepted: httpx.Response) -> Json:
+        """The manifest."""
+        assert accepted.status_code == 202, accepted.text
+        address = accepted.headers["Content-Location"]
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (answer := self.http.get(address)).status_code == 202:
+            assert answer.headers["X-Progress"]
+            assert int(answer.headers["Retry-After"]) > 0
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.05)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Content-Type"] == "application/json"
+        assert "Expires" in answer.headers
+        manifest: Json = answer.json()
+        return manifest
+
+    def manifest(self, path: str = "$export", body: Json | None = None, **parameters: str | list[str]) -> Json:
+        return self.wait(self.begin(path, body, **parameters))
+
+    def resources(self, manifest: Json, which: str = "output") -> list[Json]:
+        found = []
+        for output in manifest[which]:
+            answer = self.http.get(output["url"], headers={"Accept": "application/fhir+ndjson"})
+            content = answer.content
+            if output["url"].endswith(".gz"):
+                assert answer.headers["Content-Type"] == "application/gzip"
+                content = gzip.decompress(content)
+            else:
+                assert answer.headers["Content-Type"] == "application/fhir+ndjson"
+            lines = [json.loads(line) for line in content.splitlines()]
+            assert len(lines) == output["count"]
+            assert {one["resourceType"] for one in lines} == {output["type"]}
+            found += lines
+        return found
+
+    def exported(
+        self, path: str = "$export", body: Json | None = None, **parameters: str | list[str]
+    ) -> dict[str, Json]:
+        """Resources by `Type/id`, none twice."""
+        listed = self.resources(self.manifest(path, body, **parameters))
+        found = {f"{one['resourceType']}/{one['id']}": one for one in listed}
+        assert len(found) == len(listed)
+        return found
+
+
+@pytest.fixture(scope="module")
+def exports(
+    engine: str, new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Exports]:
+    folder = tmp_path_factory.mktemp("exports")
+    options = ("--no-content", "--export-folder", str(folder / "files"))
+    with running_server(new_database(engine), folder, *options) as server:
+        asking = Exports(server)
+        asking.folder = folder / "files"
+        asking.store(*PEOPLE)
+        yield asking
+
+
+def observation(name: str, patient: str, **more: Any) -> Json:
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "code": {"coding": [{"system": "urn:test", "code": "pain"}], "text": "Pain"},
+        "subject": {"reference": f"Patient/{patient}"},
+        "effectiveDateTime": "2026-03-01",
+        "valueInteger": 3,
+        **more,
+    }
+
+
+def refusal(patient: str, category: str) -> Json:
+    return {
+        "resourceType": "Consent",
+        "id": f"{category}-{patient}",
+        "status": "active",
+        "scope": {"text": "privacy"},
+        "category": [{"coding": [{"system": CONSENT, "code": category}]}],
+        "patient": {"reference": f"Patient/{patient}"},
+        "policyRule": {"text": "none"},
+        "provision": {"type": "deny"},
+    }
+
+
+def group(name: str, *members: str, **flags: bool) -> Json:
+    listed: list[Json] = [{"entity": {"reference": f"Patient/{one}"}} for one in members]
+    for member in listed:
+        if flags.get(member["entity"]["reference"].partition("/")[2]):
+            member["inactive"] = True
+    return {"resourceType": "Group", "id": name, "type": "person", "actual": True, "member": listed}
+
+
+PEOPLE = [
+    *({"resourceType": "Patient", "id": one, "gender": "female", "birthDate": "1960-01-01"} for one in "abcn"),
+    {"resourceType": "Practitioner", "id": "staff"},
+    *(observation(f"of-{one}", one) for one in "abcn"),
+    observation("other-code", "a", code={"coding": [{"system": "urn:test", "code": "range"}]}, valueInteger=7),
+    refusal("n", "research"),
+    refusal("b", "reminders"),
+    group("clinic", "a", "c", "n", c=True),
+    group("with-lost", "a", "lost"),
+]
+SYSTEM = {
+    "Patient/a", "Patient/b", "Patient/c", "Practitioner/staff", "Observation/of-a", "Observation/of-b",
+    "Observation/of-c", "Observation/other-code", "Consent/reminders-b", "Group/clinic", "Group/with-lost",
+}  # fmt: skip
+"""All but what is of the patient who refuses."""
+
+
+def test_the_system_without_those_who_refuse(exports: Exports) -> None:
+    manifest = exports.manifest()
+    listed = exports.resources(manifest)
+    assert {f"{one['resourceType']}/{one['id']}" for one in listed} == SYSTEM
+    assert manifest["request"].endswith("/fhir/$export")
+    assert (manifest["requiresAccessToken"], manifest["error"]) == (False, [])
+    assert manifest["extension"] == {f"{BASE}/export": {"patientsOptedOut": 1, "patientsNotHere": 0}}
+    for path in exports.folder.glob("*/*"):
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    for one in listed:
+        stored = exports.http.get(f"{one['resourceType']}/{one['id']}").content
+        assert json.loads(stored) == one
+
+
+def test_patients_and_types_and_elements_and_gzip(exports: Exports) -> None:
+    found = exports.exported("Patient/$export", _type="Patient,Observation", _outputFormat="ndjson.gz")
+    assert set(found) == {one for one in SYSTEM if one.startswith(("Patient/", "Observation/"))}
+    found = exports.exported("Patient/$export", _type="Observation", _elements="Observation.value,id")
+    assert set(found["Observation/of-a"]) == {"resourceType", "id", "meta", "status", "code", "valueInteger"}
+    assert "SUBSETTED" in json.dumps(found["Observation/of-a"]["meta"])
+
+
+def test_a_search_for_a_type(exports: Exports) -> None:
+    """`_typeFilter`: what any of them finds, each once; other types are whole."""
+    filters = ["Observation?code=urn:test|range", "Observation?code=urn:test|range&patient=Patient/a"]
+    found = exports.exported(_type="Observation,Patient", _typeFilter=filters)
+    assert set(found) == {"Observation/other-code", "Patient/a", "Patient/b", "Patient/c"}
+    found = exports.exported("Patient/$export", _type="Observation", _typeFilter="Observation?code=urn:test|pain")
+    assert set(found) == {"Observation/of-a", "Observation/of-b", "Observation/of-c"}
+
+
+def test_a_group(exports: Exports) -> None:
+    """Active members; one who is not here is counted."""
+    assert set(exports.exported("Group/clinic/$export")) == {"Patient/a", "Observation/of-a", "Observation/other-code"}
+    manifest = exports.manifest("Group/with-lost/$export", _type="Patient")
+    assert [one["id"] for one in exports.resources(manifest)] == ["a"]
+    assert manifest["extension"][f"{BASE}/export"]["patientsNotHere"] == 1
+
+
+def test_named_patients(exports: Exports) -> None:
+    patients = [{"name": "patient", "valueReference": {"reference": f"Patient/{one}"}} for one in "bn"]
+    body = {"resourceType": "Parameters", "parameter": patients}
+    assert set(exports.exported("Patient/$export", body)) == {"Patient/b", "Observation/of-b", "Consent/reminders-b"}
+    answer = exports.begin("Group/clinic/$export", body)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "business-rule")
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "status"),
+    [
+        ("$export", {"_type": "Nothing"}, 400),
+        ("Patient/$export", {"_type": "Practitioner"}, 400),
+        ("$export", {"_since": "yesterday"}, 400),
+        ("$export", {"_since": "2026-03-01"}, 400),
+        ("$export", {"_until": "2026"}, 400),
+        ("$export", {"_outputFormat": "text/csv"}, 400),
+        ("$export", {"_typeFilter": "Observation"}, 400),
+        ("$export", {"_typeFilter": "Observation?nothing=1"}, 400),
+        ("$export", {"_typeFilter": "Observation?_count=1"}, 400),
+        ("$export", {"_type": "Patient", "_typeFilter": "Observation?code=x"}, 400),
+        ("$export", {"_elements": "Patient.nothing"}, 400),
+        ("$export", {"includeAssociatedData": "LatestProvenanceResources"}, 400),
+        ("$export", {"_unknown": "1"}, 400),
+        ("Group/none/$export", {}, 404),
+    ],
+)
+def test_what_is_refused(exports: Exports, path: str, parameters: dict[str, str], status: int) -> None:
+    answer = exports.begin(path, **parameters)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["issue"][0]["severity"] == "error"
+
+
+def test_it_is_answered_later_only(exports: Exports) -> None:
+    answer = exports.http.get("$export")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "required")
+
+
+def test_what_changes_later_is_in_the_next_export_and_only_there(exports: Exports) -> None:
+    """`_since` the transactionTime of the export before: nothing is lost, nothing comes twice; deletions are told."""
+    name = f"s{uuid.uuid4().hex[:8]}"
+    exports.store({"resourceType": "Location", "id": f"{name}-1"}, {"resourceType": "Location", "id": f"{name}-2"})
+    first = exports.manifest(_type="Location")
+    exports.store({"resourceType": "Location", "id": f"{name}-1", "name": "Renamed"})
+    exports.store({"resourceType": "Location", "id": f"{name}-3"})
+    exports.http.delete(f"Location/{name}-2").raise_for_status()
+    exports.http.delete(f"Location/{name}-3").raise_for_status()
+    second = exports.manifest(_type="Location", _since=first["transactionTime"])
+    assert [one["id"] for one in exports.resources(second)] == [f"{name}-1"]
+    told = [one["entry"][0]["request"] for one in exports.resources(second, "deleted")]
+    assert told == [{"method": "DELETE", "url": f"Location/{name}-{number}"} for number in (2, 3)]
+    third = exports.manifest(_type="Location", _since=second["transactionTime"])
+    assert (third["output"], third["deleted"]) == ([], [])
+    assert exports.manifest(_type="Location", _until="2020-01-01T00:00:00Z")["output"] == []
+
+
+def test_chains_lose_nothing_under_writers(exports: Exports) -> None:
+    """What each export of a chain gives, laid over those before, is what is stored."""
+    name, stop = f"w{uuid.uuid4().hex[:8]}", threading.Event()
+
+    def write(writer: int) -> None:
+        with httpx.Client(base_url=exports.http.base_url, timeout=60) as http:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                device = {"resourceType": "Device", "id": f"{name}-{writer}-{number % 40}", "lotNumber": str(number)}
+                if number % 7:
+                    http.put(f"Device/{device['id']}", json=device).raise_for_status()
+                else:
+                    http.delete(f"Device/{device['id']}").raise_for_status()
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    known: dict[str, Json] = {}
+    since: dict[str, str] = {}
+    for round_ in range(4):
+        if round_ == 3:
+            stop.set()
+            for writer in writers:
+                writer.join()
+        manifest = exports.manifest(_type="Device", **since)
+        since = {"_since": manifest["transactionTime"]}
+        listed = exports.resources(manifest)
+        assert len({one["id"] for one in listed}) == len(listed)
+        known |= {one["id"]: one for one in listed}
+        for bundle in exports.resources(manifest, "deleted") if "deleted" in manifest else []:
+            known.pop(bundle["entry"][0]["request"]["url"].partition("/")[2], None)
+    stored = exports.http.get("Device", params={"_count": "1000"}).json()["entry"]
+    assert known == {one["resource"]["id"]: one["resource"] for one in stored}
+
+
+def test_binaries_are_whole(exports: Exports) -> None:
+    content = bytes(range(256)) * 2000
+    answer = exports.http.post("Binary", content=content, headers={"Content-Type": "application/octet-stream"})
+    assert answer.status_code == 201, answer.text
+    for more in ({}, {"_typeFilter": "Binary?_lastUpdated=ge2020"}):
+        (binary,) = exports.resources(exports.manifest(_type="Binary", **more))
+        stored = exports.http.get(f"Binary/{binary['id']}", headers={"Accept": "application/fhir+json"}).json()
+        assert binary == stored
+
+
+def test_a_cancelled_export_is_gone_with_its_files(exports: Exports) -> None:
+    accepted = exports.begin(_type="Patient")
+    manifest = exports.wait(accepted)
+    address = accepted.headers["Content-Location"]
+    assert exports.http.delete(address).status_code == 202
+    assert exports.http.get(address).status_code == 404
+    assert exports.http.get(manifest["output"][0]["url"]).status_code == 404
+
+
+def test_killed_in_the_middle_it_goes_on(engine: str, new_database: Callable[[str], str], tmp_path: Path) -> None:
+    """No line is lost or doubled, whatever was written beyond what the job knows."""
+    url, folder = new_database(engine), tmp_path / "files"
+    options = ("--no-content", "--export-folder", str(folder))
+    server = start_server(url, tmp_path, *options)
+    try:
+        asking = Exports(server)
+        for start in range(0, 3000, 1000):
+            asking.store(*({"resourceType": "Location", "id": f"l{n}"} for n in range(start, start + 1000)))
+        address = asking.begin(_type="Location").headers["Content-Location"]
+        server.kill()
+        job = address.rpartition("/")[2]
+        (folder / job).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / job / "Location.1.ndjson").write_bytes(b'{"resourceType":"Location","id":"half')
+        server = start_server(url, tmp_path, *options)
+        asking = Exports(server)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (answer := asking.http.get(f"_async/{job}")).status_code == 202:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        listed = [
+            json.loads(line)["id"]
+            for output in answer.json()["output"]
+            for line in (folder / job / output["url"].rpartition("/")[2]).read_bytes().splitlines()
+        ]
+        assert sorted(listed) == sorted(f"l{n}" for n in range(3000))
+    finally:
+        server.kill()
