@@ -5,12 +5,11 @@ Nothing is parsed unless elements are left out: a stored body is a line as it st
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Protocol
 
 import msgspec
 from isal import igzip
@@ -35,7 +34,20 @@ LONGEST_FILE = 1 << 30
 """Bytes beyond which a file is not begun to be filled further."""
 _COMPRESSION = 1
 
-Open = Callable[[str, int], BinaryIO]
+
+class Sink(Protocol):
+    """Where the lines of one file go."""
+
+    def write(self, content: bytes) -> None: ...
+
+    def keep(self) -> None:
+        """What was written outlives a crash when this returns, as far as it can."""
+        ...
+
+    def close(self) -> None: ...
+
+
+Open = Callable[[str, int], Sink]
 """Opens the file of a name to be written on from a length."""
 
 
@@ -191,17 +203,14 @@ class _OpenFiles:
     def __init__(self, open_: Open, stack: ExitStack) -> None:
         self._open = open_
         self._stack = stack
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, Sink] = {}
 
     def write(self, name: str, length: int, content: bytes) -> None:
         if name not in self._files:
-            self._files[name] = self._stack.enter_context(self._open(name, length))
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self._files[name].write(rest) :]
+            self._files[name] = self._open(name, length)
+            self._stack.callback(self._files[name].close)
+        self._files[name].write(content)
 
     def keep(self) -> None:
-        """Flush to disk: what the job says is whole is so after a crash."""
         for file in self._files.values():
-            file.flush()
-            os.fdatasync(file.fileno())
+            file.keep()

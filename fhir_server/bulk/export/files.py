@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
 
 from fhir_server.settings import Settings
 
@@ -21,20 +20,35 @@ def export_folder(settings: Settings) -> Path:
     return (Path(file).parent if file != settings.database else Path()) / "exports"
 
 
+class DiskFile:
+    """A file of a folder, to be written on from `length` bytes; what an interrupted step wrote beyond is cut off."""
+
+    def __init__(self, folder: Path, name: str, length: int) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(self._descriptor, length)
+        os.lseek(self._descriptor, length, os.SEEK_SET)
+
+    def write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def keep(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
 class ExportFiles:
     """Of all jobs below `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def open(self, job_id: str, name: str, length: int) -> BinaryIO:
-        """The file, to be written on from `length` bytes; what an interrupted step wrote beyond is cut off."""
-        folder = self._root / job_id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600)
-        os.ftruncate(descriptor, length)
-        os.lseek(descriptor, length, os.SEEK_SET)
-        return os.fdopen(descriptor, "wb", buffering=0)
+    def open(self, job_id: str, name: str, length: int) -> DiskFile:
+        return DiskFile(self._root / job_id, name, length)
 
     def size(self, job_id: str, name: str) -> int | None:
         """Bytes; None when there is no such file."""
