@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fhir_server.errors import Conflict, Issue
 from fhir_server.operations.slots import AHEAD
-from fhir_server.pathways.replan import is_open
 from fhir_server.pathways.steps import plans_of
 from fhir_server.reactions.patient_steps import Json, read
 from fhir_server.reactions.referral_moves import is_referral, referrals_of
@@ -26,14 +25,16 @@ async def keep_referral(write: Write) -> list[Issue]:
     return []
 
 
-async def keep_open_step(write: Write) -> list[Issue]:
-    """Raises Conflict (409) for an open step of an active plan."""
+async def keep_step(write: Write) -> list[Issue]:
+    """Raises Conflict (409) for a step of a plan that is there and names it."""
     gone = await _gone(write)
-    if is_open(gone):
-        for reference in plans_of(gone):
-            plan = await read(write, reference)
-            if plan is not None and plan["status"] == "active":
-                raise _held(gone, f"it is an open step of {reference}: write it with the state and reason it ends with")
+    for reference in plans_of(gone):
+        plan = await read(write, reference)
+        named = [] if plan is None else [one.get("reference", {}).get("reference") for one in plan.get("activity", ())]
+        if _name(gone) in named:
+            raise _held(
+                gone, f"it is a step of {reference}: write it with the state it ends with, or delete the plan too"
+            )
     return []
 
 

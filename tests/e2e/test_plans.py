@@ -667,7 +667,7 @@ def test_a_step_stays_the_step_that_it_is(client: Client, element: str, value: A
     assert client.get(f"Task/{step['id']}") == step
 
 
-def test_an_open_step_of_an_active_plan_is_not_deleted(client: Client) -> None:
+def test_a_step_of_a_plan_is_not_deleted_alone(client: Client) -> None:
     made = knee(client, operation="2026-03-10")
     step = client.steps(made)["m6-oks"]
     assert issue_of(client.send("DELETE", f"Task/{step['id']}"), 409)["code"] == "business-rule"
