@@ -41,6 +41,7 @@ bench: $(DEV) ## Measure the figures of docs/benchmarks.md (var/benchmarks; hour
 
 torture: $(DEV) ## Run the fault tests in full
 	$(BIN)/pytest -q -n 0 tests/torture tests/oracle --require-postgresql
+	$(BIN)/pytest -q -n 0 tests/e2e tests/operations -m torture --require-postgresql
 
 constraints: $(DEV) ## Pin the versions now installed in constraints.txt
 	$(BIN)/python tools/pin_constraints.py > constraints.new && mv constraints.new constraints.txt

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +24,8 @@ from fhir_server.storage.base import Store
 from tests.live_server import LiveServer, running_server
 from tests.postgres import OwnPostgres, execute, own_directory, with_database
 
+# Every client of httpx reads the certificates of all the world, 17 ms, and no test speaks TLS: one context will do.
+ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 ENGINES = ("sqlite", "postgresql")
 RUN_VARIABLE = "FHIR_TEST_RUN"
 """Names this test run; set by the controlling process and inherited by its workers."""

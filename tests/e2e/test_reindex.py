@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.live_server import LiveServer, start_server
 from tests.torture.writers import check_database
@@ -94,6 +95,7 @@ async def reach(server: LiveServer, done: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.torture
 async def test_killed_in_the_middle_it_goes_on_and_finds_exactly_what_is_stored(
     database_url: str, tmp_path: Path
 ) -> None:

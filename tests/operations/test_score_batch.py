@@ -295,6 +295,7 @@ def progress(answer: httpx.Response) -> int:
     return int(done.split(" ")[0])
 
 
+@pytest.mark.torture
 def test_killed_in_the_middle_it_goes_on_and_writes_no_line_twice(database_url: str, tmp_path: Path) -> None:
     responses = 300
     server = start_server(database_url, tmp_path, "--no-content", "--workers", "2")
