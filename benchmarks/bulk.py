@@ -62,7 +62,7 @@ def main(folder: Path, size: int, engines: list[str]) -> None:
             print("  compressed:", exported(server, folder / "files", "?_outputFormat=ndjson.gz"))
             whole = exported(server, folder / "files", "?_type=Observation")
             print("  Observation:", whole)
-            part = exported(server, folder / "files", "?_type=Observation&_typeFilter=Observation%3Fcode%3D72093-8")
+            part = exported(server, folder / "files", "?_type=Observation&_typeFilter=Observation%3Fcode%3D1988-5")
             ratio = part.seconds / part.resources / (whole.seconds / whole.resources)
             print(f"  of one code: {part} ({ratio:.1f} times as long a resource)")
             print("  Patient/$export:", exported(server, folder / "files", "", path="Patient/$export"))

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
-    store = await open_store(settings, writing=False)
+    store = await open_store(settings, writing=False, scanning=True)
     try:
         server = Server(store, settings)
         await refresh(server)

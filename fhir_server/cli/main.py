@@ -13,6 +13,8 @@ COMMANDS = {
     "serve": "Start the server.",
     "load": "Load resources from .json and .ndjson files, also gzipped.",
     "export": "Write resources to files or a pipe, as of one moment.",
+    "backup": "Write everything to a folder that either engine can be restored from.",
+    "restore": "Fill an empty database from a backup.",
     "migrate": "Bring the database to this version's schema.",
     "reindex": "Make search index rows that are lacking or old, and show how far that is.",
     "jobs": "Do the scheduled work that is due: windows and reminders.",

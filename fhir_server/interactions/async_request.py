@@ -79,7 +79,7 @@ async def ask_again(server: Server, request: Request, rest: list[str]) -> Respon
         case [], "DELETE":
             await server.store.async_jobs.remove(job.id)
             if (made := server.made.get(job.kind)) is not None:
-                made.discard(job)
+                await made.discard(job)
             text = "The request is ended, and what it has made is gone."
             return Response(202, _told(text))
         case [name], "GET":

@@ -10,15 +10,19 @@ if TYPE_CHECKING:
     from fhir_server.storage.base import Store
 
 
-async def open_store(settings: Settings, *, writing: bool = True) -> Store:
+async def open_store(settings: Settings, *, writing: bool = True, scanning: bool = False) -> Store:
     """Open the store of `settings.database`; `writing=False` (SQLite) makes a reader whose writes go elsewhere.
+
+    `scanning`: what is read is read once, so that no memory is spent on keeping it.
 
     Raises ValueError for a URL of another kind.
     """
     store: Store
     url = settings.database
     if url.startswith("sqlite:///"):
-        from fhir_server.storage.sqlite.store import SqliteStore  # noqa: PLC0415 - only the engine in use is loaded
+        # Only the engine in use is loaded.
+        from fhir_server.storage.sqlite.connection import READER_CACHE_KIB, SCANNING_CACHE_KIB  # noqa: PLC0415
+        from fhir_server.storage.sqlite.store import SqliteStore  # noqa: PLC0415
 
         store = SqliteStore(
             Path(url.removeprefix("sqlite:///")),
@@ -27,6 +31,7 @@ async def open_store(settings: Settings, *, writing: bool = True) -> Store:
             seconds=settings.search_seconds,
             steps=settings.search_steps,
             max_pending=settings.max_pending_writes,
+            cache_kib=SCANNING_CACHE_KIB if scanning else READER_CACHE_KIB,
         )
     elif url.startswith(("postgresql://", "postgres://")):
         from fhir_server.storage.postgresql.store import PostgresqlStore  # noqa: PLC0415

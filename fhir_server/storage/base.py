@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from fhir_server.storage.async_jobs import AsyncJobs
+from fhir_server.storage.backup import Backups
 from fhir_server.storage.export import Exports
 from fhir_server.storage.parameters import ParameterDefinition, ParameterSet, Reindexing
 from fhir_server.storage.query import HistoryQuery, IncludeQuery, Query
@@ -241,6 +242,11 @@ class Store(Protocol):
     @property
     def exports(self) -> Exports:
         """Everything as it was at one moment."""
+        ...
+
+    @property
+    def backups(self) -> Backups:
+        """Everything there ever was."""
         ...
 
     async def open(self) -> None: ...

@@ -5,10 +5,12 @@ Nothing is parsed unless elements are left out: a stored body is a line as it st
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -74,14 +76,26 @@ class Exporter:
         lines: dict[str, int] = {}
         place = msgspec.structs.replace(place, opted_out=len(self.people.refusing), missing=self.people.missing)
         with ExitStack() as opened:
-            files = _OpenFiles(self.open, opened)
-            while place.number < self.plan.parts and time.monotonic() < deadline:
-                found, after = await self._read(place)
-                if found:
-                    place = self._write(files, place, found)
-                    lines[self._name(place)] = lines.get(self._name(place), 0) + len(found)
-                place = self._following(place, after)
-            files.keep()
+            files, ahead = _OpenFiles(self.open, opened), _Ahead()
+            try:
+                while place.number < self.plan.parts and time.monotonic() < deadline:
+                    # One page is written while the next is read.
+                    found, after = await self._read(place)
+                    place = msgspec.structs.replace(place, length=place.length + await ahead.done())
+                    if found:
+                        name = self._name(place)
+                        ahead.begin(partial(self._write, files, name, place.length, found))
+                        lines[name] = lines.get(name, 0) + len(found)
+                        place = msgspec.structs.replace(place, lines=place.lines + len(found))
+                    if after is None or place.lines >= MOST_LINES or place.length >= LONGEST_FILE:
+                        await ahead.done()
+                    place = self._following(place, after)
+                place = msgspec.structs.replace(place, length=place.length + await ahead.done())
+                await asyncio.to_thread(files.keep)
+            finally:
+                # Not before it has ended are its files closed.
+                with suppress(OSError):
+                    await ahead.done()
         return Written(place, place.number >= self.plan.parts, lines)
 
     def _name(self, place: Place) -> str:
@@ -94,13 +108,14 @@ class Exporter:
         types = self.plan.types
         return types[place.number % len(types)], place.number >= len(types)
 
-    def _write(self, files: _OpenFiles, place: Place, lines: Sequence[bytes]) -> Place:
+    def _write(self, files: _OpenFiles, name: str, length: int, lines: Sequence[bytes]) -> int:
+        """How many bytes the lines came to."""
         content = b"\n".join([*lines, b""])
         if self.plan.gzip:
             # A member for each page (RFC 1952 section 2.2): the file can be cut between them.
             content = igzip.compress(content, compresslevel=_COMPRESSION)
-        files.write(self._name(place), place.length, content)
-        return msgspec.structs.replace(place, length=place.length + len(content), lines=place.lines + len(lines))
+        files.write(name, length, content)
+        return len(content)
 
     def _following(self, place: Place, after: tuple[int | str | None, ...] | None) -> Place:
         change = msgspec.structs.replace
@@ -195,6 +210,21 @@ class Exporter:
             return ()
         resource = content_of(version)
         return extract(resource, self.server.settings.time_zone, self.server.registry).compartments
+
+
+class _Ahead:
+    """A write that goes on in a thread."""
+
+    def __init__(self) -> None:
+        self._writing: asyncio.Future[int] | None = None
+
+    def begin(self, write: Callable[[], int]) -> None:
+        self._writing = asyncio.ensure_future(asyncio.to_thread(write))
+
+    async def done(self) -> int:
+        """Wait for it; the bytes written, 0 when there is none."""
+        writing, self._writing = self._writing, None
+        return 0 if writing is None else await writing
 
 
 class _OpenFiles:

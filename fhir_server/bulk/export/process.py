@@ -47,7 +47,7 @@ class Done(msgspec.Struct, frozen=True):
 
 async def serve(settings: Settings, input_: BinaryIO, output: BinaryIO) -> None:
     """Until the input ends."""
-    store = await open_store(settings, writing=False)
+    store = await open_store(settings, writing=False, scanning=True)
     try:
         server = Server(store, settings)
         exporters: dict[str, Exporter] = {}

@@ -131,13 +131,13 @@ class ExportAnswer:
         size = self._files.size(job.id, name)
         return None if size is None else (self._files.content(job.id, name), size)
 
-    def discard(self, job: AsyncJob) -> None:
-        self._files.remove(job.id)
+    async def discard(self, job: AsyncJob) -> None:
+        await self._files.remove(job.id)
 
 
 async def tidy(server: Server, files: ExportFiles) -> None:
     """Remove the files of jobs that were cancelled, or are forgotten."""
     for job_id in files.jobs():
         if await server.store.async_jobs.one(job_id) is None:
-            files.remove(job_id)
+            await files.remove(job_id)
             _log.info("export files removed")

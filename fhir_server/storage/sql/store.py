@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from fhir_server.errors import ResourceNotFound
+from fhir_server.errors import BusinessRule, ResourceNotFound
 from fhir_server.model.instant import MICROS
 from fhir_server.storage import query as q
 from fhir_server.storage.base import (
@@ -26,6 +26,7 @@ from fhir_server.storage.rows import EXTRACTION, IndexRows
 from fhir_server.storage.scope import ALL, Scope
 from fhir_server.storage.sql import check, include, parameters, purge, reads
 from fhir_server.storage.sql.async_jobs import SqlAsyncJobs
+from fhir_server.storage.sql.backup import RESTORING, SqlBackups
 from fhir_server.storage.sql.dialect import Session, Statement, positional
 from fhir_server.storage.sql.earliest import Place, earliest
 from fhir_server.storage.sql.explain import ExplainedReads
@@ -55,6 +56,7 @@ class SqlStore:
         self.reindexing = SqlReindexing(self)
         self.async_jobs = SqlAsyncJobs(self)
         self.exports = SqlExports(self)
+        self.backups = SqlBackups(self)
 
     async def ready(self) -> None:
         await self.session.fetch("SELECT c.seq FROM clock c", ())
@@ -112,7 +114,13 @@ class SqlStore:
         return await parameters.read(self.session)
 
     async def prepare(self) -> None:
-        """Make what a new database needs now; a transaction cannot, it would wait for itself."""
+        """Make what a new database needs now; a transaction cannot, it would wait for itself.
+
+        Raises BusinessRule for a database that a restore has left half-done.
+        """
+        marked = positional("SELECT 1 FROM secret s WHERE s.name = ?", self.session.postgresql)
+        if await self.session.fetch(marked, (RESTORING,)):
+            raise BusinessRule("A restore of this database has not ended: restore into a new, empty one.")
         await self.secret("cursor")
         clock = await self.session.fetch("SELECT c.seq, c.extraction FROM clock c", ())
         if tuple(clock[0]) == (0, 0):
@@ -122,6 +130,10 @@ class SqlStore:
         if name not in self._secrets:
             self._secrets[name] = await self._find_secret(name)
         return self._secrets[name]
+
+    def forget_secrets(self) -> None:
+        """Others are in the database now."""
+        self._secrets.clear()
 
     async def _find_secret(self, name: str) -> bytes:
         find = positional("SELECT s.value FROM secret s WHERE s.name = ?", self.session.postgresql)

@@ -24,8 +24,7 @@ class Checkpointer:
     """One thread; told after each commit."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
-        self._path = path
-        self._synchronous = synchronous
+        self._connection = connect(path, synchronous=synchronous)
         self._due = threading.Event()
         self._closed = False
         self._rows = 0
@@ -42,16 +41,13 @@ class Checkpointer:
         self._closed = True
         self._due.set()
         self._thread.join()
+        self._connection.close()
 
     def _run(self) -> None:
-        connection = connect(self._path, synchronous=self._synchronous)
-        try:
-            while self._due.wait() and not self._closed:
-                self._due.clear()
-                try:
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                except sqlite3.Error as error:
-                    # A full disk, say: the writer's own checkpoint tells whoever writes.
-                    _log.warning("checkpoint failed", reason=str(error))
-        finally:
-            connection.close()
+        while self._due.wait() and not self._closed:
+            self._due.clear()
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.Error as error:
+                # A full disk, say: the writer's own checkpoint tells whoever writes.
+                _log.warning("checkpoint failed", reason=str(error))

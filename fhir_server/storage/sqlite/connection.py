@@ -30,6 +30,7 @@ PAGE_BYTES = 8192
 """Bodies of about 1 kB leave 11 % of such a page empty, 17 % of one of 4096 (docs/benchmarks.md)."""
 
 READER_CACHE_KIB = 16_384
+SCANNING_CACHE_KIB = 2_048
 WRITER_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 16_384
 
@@ -114,11 +115,14 @@ class SqliteSession:
 
     postgresql = False
 
-    def __init__(self, path: Path, *, seconds: float, steps: int = 0, threads: int = 2) -> None:
+    def __init__(
+        self, path: Path, *, seconds: float, steps: int = 0, threads: int = 2, cache_kib: int = READER_CACHE_KIB
+    ) -> None:
         """`steps`: of SQLite's virtual machine, that one statement may take; 0 for any number."""
         self._path = path
         self._seconds = seconds
         self._steps = steps
+        self._cache_kib = cache_kib
         self._inline = self._connect()
         self._deadline = 0.0
         self._inline.set_progress_handler(lambda: time.monotonic() > self._deadline, CHECK_EVERY)
@@ -128,7 +132,7 @@ class SqliteSession:
         """Statements that took too long for the event loop when they ran last."""
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path)
+        connection = connect(self._path, cache_kib=self._cache_kib)
         connection.execute("PRAGMA query_only = 1")
         return connection
 

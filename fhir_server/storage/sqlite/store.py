@@ -9,7 +9,7 @@ from fhir_server.storage.scope import Scope
 from fhir_server.storage.sql.migrate import migrate_sqlite, require_head
 from fhir_server.storage.sql.store import SqlStore
 from fhir_server.storage.sql.writer import GroupWriter, Work
-from fhir_server.storage.sqlite.connection import SqliteSession
+from fhir_server.storage.sqlite.connection import READER_CACHE_KIB, SqliteSession
 from fhir_server.storage.sqlite.engine import SqliteEngine
 
 
@@ -25,6 +25,7 @@ class SqliteStore(SqlStore):
         seconds: float = 10.0,
         steps: int = 0,
         max_pending: int = 1000,
+        cache_kib: int = READER_CACHE_KIB,
     ) -> None:
         super().__init__()
         self._path = path
@@ -33,6 +34,7 @@ class SqliteStore(SqlStore):
         self._seconds = seconds
         self._steps = steps
         self._max_pending = max_pending
+        self._cache_kib = cache_kib
         self._engine: SqliteEngine | None = None
 
     async def open(self) -> None:
@@ -44,7 +46,9 @@ class SqliteStore(SqlStore):
         else:
             require_head(self._path)
             self.writer = _NoWriter()
-        self.session: SqliteSession = SqliteSession(self._path, seconds=self._seconds, steps=self._steps)
+        self.session: SqliteSession = SqliteSession(
+            self._path, seconds=self._seconds, steps=self._steps, cache_kib=self._cache_kib
+        )
         if self._writing:
             await self.prepare()
 
