@@ -21,7 +21,7 @@ import httpx
 import orjson
 import psutil
 
-from benchmarks.client import Load, arrive_in_process, http_request
+from benchmarks.client import Load, http_request, steady
 from benchmarks.search.prepared import ENGINES, Shelf
 from fhir_server.synthetic import generate
 from tests.live_server import LiveServer, running_server
@@ -127,19 +127,13 @@ def _beside(server: LiveServer, files: Path) -> None:
     ]
     reads = [http_request("GET", "/fhir/Patient?_count=1")] * 100
     for name, requests in (("reads", reads), ("creates", creates)):
-        quiet = _drive(server, requests)
-        busy = _while_exporting(server, files, lambda requests=requests: _drive(server, requests))
+        quiet = steady(server.port, requests, RATE, SECONDS)
+        busy = _while_exporting(server, files, lambda requests=requests: steady(server.port, requests, RATE, SECONDS))
         ratio = busy.latency_ms(99) / quiet.latency_ms(99)
         print(
             f"  {name} at {RATE:.0f}/s: p50/p99 {quiet.latency_ms(50):.1f}/{quiet.latency_ms(99):.1f} ms alone,"
             f" {busy.latency_ms(50):.1f}/{busy.latency_ms(99):.1f} ms beside an export ({ratio:.1f} times)"
         )
-
-
-def _drive(server: LiveServer, requests: list[bytes]) -> Load:
-    done = arrive_in_process(server.port, requests, RATE, SECONDS)
-    done.refuse_failures("request")
-    return done
 
 
 def _while_exporting(server: LiveServer, files: Path, work: Callable[[], Load]) -> Load:

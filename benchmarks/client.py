@@ -252,6 +252,13 @@ def arrive_in_process(port: int, requests: list[bytes], rate: float, seconds: fl
         return pool.submit(arrive, port, requests, rate, seconds).result()
 
 
+def steady(port: int, requests: list[bytes], rate: float, seconds: float) -> Load:
+    """`arrive_in_process`, of which every request has to succeed."""
+    done = arrive_in_process(port, requests, rate, seconds)
+    done.refuse_failures("request")
+    return done
+
+
 def http_request(method: str, target: str, body: bytes = b"") -> bytes:
     """A request as it goes over the wire."""
     head = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/fhir+json\r\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.client import Load, arrive_in_process, http_request
+from benchmarks.client import Load, http_request, steady
 from benchmarks.database import store_content
 from benchmarks.search.prepared import load
 from fhir_server.synthetic import generate
@@ -86,7 +86,7 @@ def measure(engine: str, url: str, folder: Path, what: str) -> None:
     ]
     with running_server(url, folder, "--clock", str(clock), "--jobs-seconds", "0.2") as server:
         _told(server, 1)
-        quiet = _drive(server, creates, SECONDS)
+        quiet = steady(server.port, creates, RATE, SECONDS)
         inside = _beside(server, creates, lambda: _within(server, clock, day + timedelta(days=1)))
         beside = _beside(server, creates, lambda: _command(url, folder, day + timedelta(days=2)))
         again = _beside(server, creates, lambda: _command(url, folder, day + timedelta(days=2)))
@@ -111,7 +111,7 @@ def _beside(server: LiveServer, creates: list[bytes], work: Callable[[], str]) -
 
     running = threading.Thread(target=timed)
     running.start()
-    busy = _drive(server, creates, SECONDS)
+    busy = steady(server.port, creates, RATE, SECONDS)
     running.join()
     return *found[0], busy
 
@@ -138,12 +138,6 @@ def _command(url: str, folder: Path, day: date) -> str:
     clock.write_text(f"{day}T12:00:00+00:00")
     command = [sys.executable, "-m", "fhir_server.cli.main", "jobs", "run", "--database", url, "--clock", str(clock)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _drive(server: LiveServer, creates: list[bytes], seconds: float) -> Load:
-    done = arrive_in_process(server.port, creates, RATE, seconds)
-    done.refuse_failures("create")
-    return done
 
 
 def _latency(load_: Load) -> str:

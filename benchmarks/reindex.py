@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import orjson
 
-from benchmarks.client import Load, arrive_in_process, http_request
+from benchmarks.client import http_request, steady
 from benchmarks.search.prepared import load
 from fhir_server.synthetic import generate
 from tests.live_server import LiveServer, running_server
@@ -54,10 +54,10 @@ def measure(engine: str, url: str, file: Path, directory: Path) -> None:
             )
             for one in generate(8, resources=1000)
         ]
-        quiet = drive(server, creates)
+        quiet = steady(server.port, creates, RATE, SECONDS)
         httpx.put(f"{server.base_url}/SearchParameter/measured", json=PARAMETER, timeout=60).raise_for_status()
         started = time.monotonic()
-        busy = drive(server, creates)
+        busy = steady(server.port, creates, RATE, SECONDS)
         done, at = progress(server)[1], time.monotonic() - started
         while progress(server)[0] != "completed":
             time.sleep(0.2)
@@ -69,12 +69,6 @@ def measure(engine: str, url: str, file: Path, directory: Path) -> None:
             f" creates p50/p99 {quiet.latency_ms(50):.1f}/{quiet.latency_ms(99):.1f} ms alone,"
             f" {busy.latency_ms(50):.1f}/{busy.latency_ms(99):.1f} ms beside it"
         )
-
-
-def drive(server: LiveServer, creates: list[bytes]) -> Load:
-    done = arrive_in_process(server.port, creates, RATE, SECONDS)
-    done.refuse_failures("create")
-    return done
 
 
 def progress(server: LiveServer) -> tuple[str, int]:

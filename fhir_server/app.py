@@ -12,7 +12,7 @@ import structlog
 from fhir_server import spec
 from fhir_server.background import Background
 from fhir_server.bulk.export.files import ExportFiles, export_folder
-from fhir_server.bulk.export.work import TIDY_SECONDS, ExportAnswer, ExportWork, tidy
+from fhir_server.bulk.export.work import IDLE_SECONDS, ExportAnswer, ExportWork
 from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
@@ -85,8 +85,7 @@ def create_app(
             background.repeat("reindex", reindexer.run_next, REINDEX_SECONDS)
             worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch(), EXPORT: exports})
             background.repeat("long requests", worker.run_next, ASYNC_SECONDS)
-            background.repeat("export files", lambda: tidy(server, files), TIDY_SECONDS)
-            background.repeat("export process", exports.rest, TIDY_SECONDS)
+            background.repeat("export process", exports.rest, IDLE_SECONDS)
 
         async def stop() -> None:
             await background.stop()

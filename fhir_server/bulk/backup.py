@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,8 +30,8 @@ PAGE = 2_000
 PIECE_BYTES = 256 << 20
 """Of one file, compressed."""
 _LEVEL = 3
-_WITH_BLOB = 1
-_CODEC, _TYPE = 7, 2
+_TYPE = 2
+"""Where the type stands in a row of a version."""
 
 Progress = Callable[[int, int], None]
 """Told how many versions are done, and of about how many."""
@@ -71,7 +71,7 @@ async def backup(store: Store, target: Path, progress: Progress) -> Manifest:
         versions = resources = after = 0
         while rows := await store.backups.versions(after, now.seq, PAGE):
             pieces.add(["versions", rows])
-            async for blob, number, content in _blobs(store, rows):
+            async for blob, number, content in store.backups.blobs([row[0] for row in rows]):
                 pieces.add(["chunk", blob, number, content])
             after = rows[-1][0]
             versions += len(rows)
@@ -99,13 +99,6 @@ def _folder_of(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-async def _blobs(store: Store, rows: Sequence[Row]) -> AsyncIterator[tuple[Row, int, bytes]]:
-    seqs = [row[0] for row in rows if row[_CODEC] == _WITH_BLOB]
-    if seqs:
-        async for found in store.backups.blobs(seqs):
-            yield found
 
 
 class _Pieces:

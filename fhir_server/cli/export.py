@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fhir_server.bulk.export.exporter import Exporter, Sink
+from fhir_server.bulk.export.exporter import STEP_SECONDS, Exporter, Open, Sink
 from fhir_server.bulk.export.files import DiskFile
 from fhir_server.bulk.export.people import people_of
 from fhir_server.cli.options import add_settings, settings_of
@@ -22,7 +22,6 @@ from fhir_server.operations.request import OperationRequest
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 
-STEP_SECONDS = 1.0
 _PARAMETERS = ("_type", "_since", "_until", "_elements", "_typeFilter")
 
 
@@ -79,10 +78,10 @@ async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
         plan = await plan_of(_call(server, arguments))
         people = await people_of(server, plan, server.clock.today())
         exporter = Exporter(server, plan, people, _opening(arguments.output))
-        place, finished, lines = Place(), not plan.parts, 0
-        while not finished:
+        place, lines = Place(), 0
+        while place.number < plan.parts:
             written = await exporter.step(place, STEP_SECONDS)
-            place, finished = written.place, written.finished
+            place = written.place
             lines += sum(written.lines.values())
     finally:
         await store.close()
@@ -90,7 +89,7 @@ async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
     print(f"{lines} resources{left_out}.", file=sys.stderr)
 
 
-def _opening(output: str) -> Any:
+def _opening(output: str) -> Open:
     if output == "-":
         return lambda name, length: _Pipe()
 

@@ -12,6 +12,9 @@ from fhir_server.storage.sql.migrate import UnsuitableSchema
 
 def explained(error: BaseException) -> str | None:
     """One sentence about `error`, or None when nobody foresaw it."""
+    # SQLAlchemy's, of a migration.
+    if isinstance(orig := getattr(error, "orig", None), BaseException):
+        return explained(orig)
     if isinstance(error, sqlite3.Error):
         return f"the SQLite database cannot be used: {error}"
     if isinstance(error, gaierror):

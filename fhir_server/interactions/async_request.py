@@ -78,8 +78,7 @@ async def ask_again(server: Server, request: Request, rest: list[str]) -> Respon
             return await _status(server, request, job)
         case [], "DELETE":
             await server.store.async_jobs.remove(job.id)
-            if (made := server.made.get(job.kind)) is not None:
-                await made.discard(job)
+            await discard(server, job)
             text = "The request is ended, and what it has made is gone."
             return Response(202, _told(text))
         case [name], "GET":
@@ -87,6 +86,12 @@ async def ask_again(server: Server, request: Request, rest: list[str]) -> Respon
     raise MethodNotAllowed(
         f"{request.method} is not possible here.", headers={"Allow": "GET, HEAD" if rest[1:] else "GET, HEAD, DELETE"}
     )
+
+
+async def discard(server: Server, job: AsyncJob) -> None:
+    """Remove what a job that is forgotten has made outside of the store."""
+    if (made := server.made.get(job.kind)) is not None:
+        await made.discard(job)
 
 
 async def _status(server: Server, request: Request, job: AsyncJob) -> Response:

@@ -123,7 +123,12 @@ class Request:
 
     @property
     def may_write(self) -> bool:
-        """Whether it may change something (R4 http.html: POST _search is the one POST that cannot)."""
+        """Whether it may change something (R4 http.html: POST _search is the one POST that cannot).
+
+        One that is answered later is kept until then, also a GET.
+        """
+        if "respond-async" in (self.header("prefer") or "").lower():
+            return True
         return self.method not in READING_METHODS and self.path.rpartition("/")[2] != "_search"
 
     def header(self, name: str) -> str | None:

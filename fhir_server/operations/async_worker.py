@@ -12,13 +12,15 @@ from typing import Protocol
 import structlog
 
 from fhir_server.errors import FhirError, Overloaded
-from fhir_server.interactions.async_request import INTERNAL, KEPT_SECONDS
+from fhir_server.interactions.async_request import INTERNAL, KEPT_SECONDS, discard
 from fhir_server.interactions.exchange import Server
 from fhir_server.observability.logs import trace
 from fhir_server.storage.async_jobs import AsyncJob, Output
 
 LEASE_SECONDS = 5.0
-"""How long after its last step another process may take a job over: longer than a step."""
+"""How long after its process was last heard of another one may take a job over."""
+RENEWALS = 3
+"""Times that a long step renews its lease before it would end."""
 LONGEST_REST_SECONDS = 2.0
 _log = structlog.get_logger()
 
@@ -54,7 +56,8 @@ class AsyncWorker:
     async def run_next(self) -> bool:
         """Run a job that nobody runs, to its end; False when there is none."""
         jobs = self.server.store.async_jobs
-        await jobs.expire(KEPT_SECONDS)
+        for ended in await jobs.expire(KEPT_SECONDS):
+            await discard(self.server, ended)
         job = await jobs.claim(self.owner, LEASE_SECONDS)
         if job is None:
             return False
@@ -77,13 +80,30 @@ class AsyncWorker:
         work = self.kinds[job.kind]
         while True:
             started = time.monotonic()
-            step = await work.step(self.server, job)
+            step = await self._step(work, job)
             if step is None:
                 await self.server.store.async_jobs.finish(job)
                 return
             after = replace(job, place=step.place, done=step.done)
             if not await self.server.store.async_jobs.step(job, step.output, after, LEASE_SECONDS):
-                return  # cancelled, or taken over
+                if await self.server.store.async_jobs.one(job.id) is None:
+                    await discard(self.server, job)  # cancelled meanwhile: what the step made came after that
+                return
             job = after
             rest = 0.0 if step.elsewhere else min(time.monotonic() - started, LONGEST_REST_SECONDS)
             await asyncio.sleep(rest)
+
+    async def _step(self, work: Work, job: AsyncJob) -> Step | None:
+        """The next step; however long it takes, nobody takes the job over meanwhile."""
+        renewing = asyncio.create_task(self._renew(job))
+        try:
+            return await work.step(self.server, job)
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self, job: AsyncJob) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(LEASE_SECONDS / RENEWALS)
+            held = await self.server.store.async_jobs.step(job, (), job, LEASE_SECONDS)

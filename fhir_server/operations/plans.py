@@ -198,11 +198,16 @@ async def settle_plan(
         context = await _context(server, transaction, care_plan, patient, days)
         activities = await activities_of(transaction, pathway)
         for step, outcome in replanned.anew:
-            resource, fault = step_resource(step, activities[step.activity], outcome, care_plan["id"], context)
+            activity = activities.get(step.activity)
+            if activity is None:
+                text = f"{step.title} is to be done after all, and cannot be made: there is no {step.activity}."
+                settled.issues.append(Issue("not-found", text, None, "warning"))
+                continue
+            resource, fault = step_resource(step, activity, outcome, care_plan["id"], context)
             made.append(resource)
             if fault is not None:
                 settled.issues.append(condition_failed(step, resource, fault))
-        newer = with_activities(newer, made)
+        newer = with_activities(newer, made) if made else newer
     plans = [newer] if newer != care_plan else []
     for resource in [*plans, *replanned.changed, *made]:
         settled.changed.append(content_of(await transaction.put(prepare_for(server, resource, resource["id"]))))
@@ -276,8 +281,7 @@ async def _context(server: Server, reader: Reader, care_plan: Json, patient: Jso
         new_id=new_id,
         canonical_base=base,
         encounter=care_plan.get("encounter", {}).get("reference"),
-        practitioner=author if author.startswith("Practitioner/") else None,
-        organization=author if author.startswith("Organization/") else None,
+        practitioner=author or None,
         born=patient.get("birthDate"),
         referral=referral_of(care_plan),
         referred=await _referred(server, reader, care_plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.errors import Issue
+from fhir_server.errors import BusinessRule, Issue
 from fhir_server.operations.found import found
 from fhir_server.operations.referral import REASON
 from fhir_server.operations.referral_moves import move_with_appointment
@@ -40,10 +40,19 @@ async def appointment_ended(write: Write) -> list[Issue]:
             )
             issues.append(warning(text))
         else:
-            reason = f"Appointment/{appointment['id']} was cancelled."
-            await move_with_appointment(write.server, write.transaction, referral, to, reason)
-            issues.append(Issue("informational", f"{reference} is {to.code} now.", None, "information"))
+            issues.append(await _moved(write, referral, to))
     return issues
+
+
+async def _moved(write: Write, referral: Json, to: State) -> Issue:
+    name = f"ServiceRequest/{referral['id']}"
+    reason = f"Appointment/{write.version.logical_id} was cancelled."
+    try:
+        await move_with_appointment(write.server, write.transaction, referral, to, reason)
+    except BusinessRule as fault:
+        # What is broken there must not keep the appointment from being cancelled.
+        return warning(f"{name} could not become {to.code}: {fault}")
+    return Issue("informational", f"{name} is {to.code} now.", None, "information")
 
 
 async def _has_another(write: Write, referral: str) -> bool:

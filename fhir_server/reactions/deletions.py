@@ -1,7 +1,7 @@
 """What is in use is not deleted from under those who use it: it is ended first, by what ends it.
 
-R4 http.html#delete lets a server refuse for business rules. A whole plan, or a whole referral, may go in one
-transaction: what is looked at is what is left once all of it is carried out. `$purge` erases whatever is asked of it.
+R4 http.html#delete lets a server refuse for business rules. A whole plan may go in one transaction: what is looked at
+is what is left once all of it is carried out. `$purge` erases whatever is asked of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from fhir_server.pathways.steps import plans_of
 from fhir_server.reactions.patient_steps import Json, read
 from fhir_server.reactions.referral_moves import is_referral, referrals_of
 from fhir_server.reactions.registry import Write
+from fhir_server.reactions.slots_taken import holder_of
 
 
 async def keep_referral(write: Write) -> list[Issue]:
@@ -43,6 +44,13 @@ async def keep_booking(write: Write) -> list[Issue]:
     gone = await _gone(write)
     if gone["status"] in AHEAD and gone.get("slot"):
         raise _held(gone, "it has a Slot: cancel it, and the slot is free")
+    return []
+
+
+async def keep_slot(write: Write) -> list[Issue]:
+    """Raises Conflict (409) for a Slot that an Appointment to come has."""
+    if holder := await holder_of(write, AHEAD):
+        raise _held(await _gone(write), f"{holder} has it: cancel that first")
     return []
 
 

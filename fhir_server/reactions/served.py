@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.model.nhs_number import CARRIERS
 from fhir_server.reactions.appointment_ended import appointment_ended
-from fhir_server.reactions.deletions import keep_booking, keep_referral, keep_step
+from fhir_server.reactions.deletions import keep_booking, keep_referral, keep_slot, keep_step
 from fhir_server.reactions.nhs_number import check_nhs_number
 from fhir_server.reactions.questionnaire_answered import alerts_told, questionnaire_answered
 from fhir_server.reactions.referral_moves import hold_referral
@@ -30,6 +30,7 @@ REACTIONS: tuple[Reaction, ...] = (
     Reaction(frozenset({"EpisodeOfCare", "ServiceRequest", "Task"}), keep_referral, deletion=True),
     Reaction(frozenset({"Appointment", "ServiceRequest", "Task"}), keep_step, deletion=True),
     Reaction(frozenset({"Appointment"}), keep_booking, deletion=True),
+    Reaction(frozenset({"Slot"}), keep_slot, deletion=True),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fhir_server.errors import BusinessRule, Issue
 from fhir_server.operations.found import found
 from fhir_server.operations.slots import HOLDING, settle_slots
@@ -23,11 +25,13 @@ async def slot_held(write: Write) -> list[Issue]:
     before = await write.before()
     if slot["status"] != "free" or before is None or before["status"] == "free":
         return []
-    criteria = [("slot", f"Slot/{slot['id']}"), ("status", ",".join(sorted(HOLDING)))]
-    holders = await found(write.server, write.transaction, "Appointment", criteria, 1)
-    if holders:
-        raise BusinessRule(
-            f"Appointment/{holders[0].logical_id} has the slot: cancel it, and the slot is free.",
-            expression="Slot.status",
-        )
+    if holder := await holder_of(write, HOLDING):
+        raise BusinessRule(f"{holder} has the slot: cancel it, and the slot is free.", expression="Slot.status")
     return []
+
+
+async def holder_of(write: Write, statuses: Collection[str]) -> str | None:
+    """The Appointment in one of `statuses` that has the Slot written or deleted, as `Appointment/id`."""
+    criteria = [("slot", f"Slot/{write.version.logical_id}"), ("status", ",".join(sorted(statuses)))]
+    holders = await found(write.server, write.transaction, "Appointment", criteria, 1)
+    return f"Appointment/{holders[0].logical_id}" if holders else None

@@ -95,6 +95,6 @@ class AsyncJobs(Protocol):
         """End the job if it runs, and forget it with all it made; False when it is not there."""
         ...
 
-    async def expire(self, older_than_seconds: float) -> int:
-        """Forget the jobs that ended so long ago; how many."""
+    async def expire(self, older_than_seconds: float) -> list[AsyncJob]:
+        """Forget the jobs that ended so long ago, and give them back."""
         ...

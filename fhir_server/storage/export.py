@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fhir_server.storage.base import StoredVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class Exports(Protocol):
         ...
 
     async def page(self, extent: Extent, after: int, count: int) -> Sequence[tuple[int, bytes]]:
-        """(place, resource as JSON ready to be sent) of up to `count` versions beyond the place `after`."""
+        """(place, body) of up to `count` versions beyond the place `after`.
+
+        Of a Binary without what is kept beside it.
+        """
         ...
 
     async def deleted(self, extent: Extent, after: int, count: int) -> Sequence[tuple[int, str, int]]:
@@ -43,10 +49,13 @@ class Exports(Protocol):
         and are so at its end."""
         ...
 
-    async def owners(self, seqs: Sequence[int]) -> dict[int, list[int]]:
-        """The patients (model.identity.rid) in whose compartments the versions of these places are, where any."""
+    async def versions(self, seqs: Sequence[int]) -> list[StoredVersion]:
+        """Those of these places, in their order."""
         ...
 
-    async def whole(self, seq: int) -> bytes:
-        """The resource of a place as JSON, with what is stored beside its body."""
+    async def owners(self, seqs: Sequence[int], snapshot: int) -> dict[int, list[int]]:
+        """The patients (model.identity.rid) in whose compartments the versions of these places are, where any.
+
+        Raises ResourceGone when the index of `snapshot` is no longer kept: nobody would know whose they are.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -134,6 +135,29 @@ async def test_everything_comes_back_on_either_engine(
         assert written.headers["ETag"] == 'W/"4"'
         with pytest.raises(BusinessRule, match="new, empty one"):
             await restore(restored.store, tmp_path / "backup", ZONE, nothing)
+
+
+async def test_writers_go_on_meanwhile(engine: str, new_database: Callable[[str], str], tmp_path: Path) -> None:
+    """What was acknowledged before it began is in it, and what is in it holds together."""
+    async with opened(new_database(engine)) as server:
+        await fill(server)
+
+        async def write(writer: int) -> None:
+            for number in range(60):
+                device = {"resourceType": "Device", "id": f"d{writer}-{number % 20}", "lotNumber": str(number)}
+                await ask(server, "PUT", f"Device/{device['id']}", device)
+
+        await write(0)
+        made = backup(server.store, tmp_path / "backup", nothing)
+        manifest, *_ = await asyncio.gather(made, *(write(number) for number in range(3)))
+    async with opened(new_database("sqlite")) as restored:
+        await restore(restored.store, tmp_path / "backup", ZONE, nothing)
+        await refresh(restored)
+        assert await findings(restored) == []
+        first = await ask(restored, "GET", "Device/d0-19/_history")
+        assert isinstance(first.body, bytes)
+        assert json.loads(first.body)["total"] >= 3
+    assert manifest.resources >= 60
 
 
 def flipped(folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.live_server import LiveServer, running_server, start_server
@@ -27,6 +28,7 @@ class Exports:
     """Asks one server for exports."""
 
     folder = Path()
+    pid = 0
 
     def __init__(self, server: LiveServer) -> None:
         self.http = httpx.Client(base_url=f"{server.base_url}/", timeout=60)
@@ -98,6 +100,7 @@ def exports(
     with running_server(new_database(engine), folder, *options) as server:
         asking = Exports(server)
         asking.folder = folder / "files"
+        asking.pid = server.pid
         asking.store(*PEOPLE)
         yield asking
 
@@ -141,6 +144,12 @@ PEOPLE = [
     {"resourceType": "Practitioner", "id": "staff"},
     *(observation(f"of-{one}", one) for one in "abcn"),
     observation("other-code", "a", code={"coding": [{"system": "urn:test", "code": "range"}]}, valueInteger=7),
+    {
+        "resourceType": "Appointment",
+        "id": "shared",
+        "status": "proposed",
+        "participant": [{"actor": {"reference": f"Patient/{one}"}, "status": "needs-action"} for one in "an"],
+    },
     refusal("n", "research"),
     refusal("b", "reminders"),
     group("clinic", "a", "c", "n", c=True),
@@ -150,7 +159,7 @@ SYSTEM = {
     "Patient/a", "Patient/b", "Patient/c", "Practitioner/staff", "Observation/of-a", "Observation/of-b",
     "Observation/of-c", "Observation/other-code", "Consent/reminders-b", "Group/clinic", "Group/with-lost",
 }  # fmt: skip
-"""All but what is of the patient who refuses."""
+"""All but what is of the patient who refuses, also where it is of another too."""
 
 
 def test_the_system_without_those_who_refuse(exports: Exports) -> None:
@@ -180,8 +189,9 @@ def test_a_search_for_a_type(exports: Exports) -> None:
     filters = ["Observation?code=urn:test|range", "Observation?code=urn:test|range&patient=Patient/a"]
     found = exports.exported(_type="Observation,Patient", _typeFilter=filters)
     assert set(found) == {"Observation/other-code", "Patient/a", "Patient/b", "Patient/c"}
-    found = exports.exported("Patient/$export", _type="Observation", _typeFilter="Observation?code=urn:test|pain")
-    assert set(found) == {"Observation/of-a", "Observation/of-b", "Observation/of-c"}
+    for path in ("$export", "Patient/$export"):
+        found = exports.exported(path, _type="Observation", _typeFilter="Observation?code=urn:test|pain")
+        assert set(found) == {"Observation/of-a", "Observation/of-b", "Observation/of-c"}
 
 
 def test_a_group(exports: Exports) -> None:
@@ -280,6 +290,8 @@ def test_chains_lose_nothing_under_writers(exports: Exports) -> None:
         known |= {one["id"]: one for one in listed}
         for bundle in exports.resources(manifest, "deleted") if "deleted" in manifest else []:
             known.pop(bundle["entry"][0]["request"]["url"].partition("/")[2], None)
+    (whole,) = exports.manifest(_type="Device")["output"]
+    assert whole["count"] == exports.http.get("Device", params={"_summary": "count"}).json()["total"]
     stored = exports.http.get("Device", params={"_count": "1000"}).json()["entry"]
     assert known == {one["resource"]["id"]: one["resource"] for one in stored}
 
@@ -301,6 +313,33 @@ def test_a_cancelled_export_is_gone_with_its_files(exports: Exports) -> None:
     assert exports.http.delete(address).status_code == 202
     assert exports.http.get(address).status_code == 404
     assert exports.http.get(manifest["output"][0]["url"]).status_code == 404
+
+
+def test_the_process_that_exports_is_killed(exports: Exports) -> None:
+    exports.manifest(_type="Group")
+    for child in psutil.Process(exports.pid).children(recursive=True):
+        if "fhir_server.bulk.export.process" in child.cmdline():
+            child.kill()
+    assert len(exports.resources(exports.manifest(_type="Group"))) == 2
+
+
+def test_every_worker_takes_an_export_and_one_that_cannot_be_written_says_so(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    """On SQLite one process writes for all: a GET that is kept until later goes to it as well."""
+    (tmp_path / "file").write_text("no folder")
+    options = ("--no-content", "--workers", "3", "--export-folder", str(tmp_path / "file"))
+    with running_server(new_database("sqlite"), tmp_path, *options) as server:
+        asking = Exports(server)
+        asking.store({"resourceType": "Location", "id": "l"})
+        accepted = [httpx.get(f"{server.base_url}/$export", headers=ASYNC) for _ in range(12)]
+        assert [one.status_code for one in accepted] == [202] * 12
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (answer := asking.http.get(accepted[0].headers["Content-Location"])).status_code == 202:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert answer.status_code == 422
+        assert "cannot be written: Not a directory" in answer.json()["issue"][0]["diagnostics"]
 
 
 def test_killed_in_the_middle_it_goes_on(engine: str, new_database: Callable[[str], str], tmp_path: Path) -> None:

@@ -176,6 +176,20 @@ def test_answers_amended_to_a_red_flag_stop_what_was_open(back: Plan) -> None:
     assert back.states("red-flag-review", "myths", "exercise-pack") == ["completed", "requested", "requested"]
 
 
+def test_a_step_whose_definition_is_gone_is_told_of(back: Plan) -> None:
+    """It is to be made once more, and cannot be: the amended answers are stored, and the rest is decided."""
+    back.red_flags()
+    path = "ActivityDefinition/review-red-flags-1.0.0"
+    definition = back.clinic.read(path)
+    back.clinic.client.delete(path).raise_for_status()
+    try:
+        issues = amended(back, fever=True)["issue"]
+    finally:
+        back.clinic.client.put(path, json=definition).raise_for_status()
+    assert any("there is no" in one["diagnostics"] and one["severity"] == "warning" for one in issues)
+    assert back.states("red-flag-review", "myths") == ["cancelled not-applicable", "draft"]
+
+
 def test_answers_in_error_are_no_answers(back: Plan) -> None:
     """Missing answers are for a clinician, as red flags are."""
     back.red_flags()

@@ -16,7 +16,7 @@ from fhir_server.model.json import encode
 from fhir_server.operations import async_worker
 from fhir_server.operations.async_worker import AsyncWorker, Step
 from fhir_server.operations.score_batch import KIND, Plan, ScoreBatch
-from fhir_server.storage.async_jobs import AsyncJob, Output
+from fhir_server.storage.async_jobs import AsyncJob, Output, OutputFile
 from fhir_server.storage.query import IdIn
 from fhir_server.storage.scope import Scope
 from tests.instruments.responses import response
@@ -93,6 +93,48 @@ async def test_another_process_goes_on_when_the_lease_ends(server: Server, monke
     assert await AsyncWorker(server, {"count": second}).run_next()
     assert second.seen == [1, 2, 3]
     assert await lines(server, job) == b"0\n1\n2\n"
+
+
+async def test_nobody_takes_over_a_step_that_takes_long(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(async_worker, "LEASE_SECONDS", 0.3)
+    await asked(server)
+    others: list[bool] = []
+
+    @dataclass
+    class Long(Counting):
+        async def step(self, server: Server, job: AsyncJob) -> Step | None:
+            if job.done == 0:
+                await asyncio.sleep(0.8)
+                others.append(await AsyncWorker(server, {"count": Counting()}).run_next())
+            return await super().step(server, job)
+
+    work = Long()
+    assert await AsyncWorker(server, {"count": work}).run_next()
+    assert (others, work.seen) == ([False], [0, 1, 2, 3])
+
+
+async def test_what_is_forgotten_is_discarded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job has made outside of the store goes with it, and nothing else."""
+    gone: list[str] = []
+
+    class Elsewhere:
+        def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> Json:
+            return {}
+
+        def file(self, job: AsyncJob, name: str) -> None:
+            return None
+
+        async def discard(self, job: AsyncJob) -> None:
+            gone.append(job.id)
+
+    server.made = {"count": Elsewhere()}
+    old = await asked(server)
+    assert await AsyncWorker(server, {"count": Counting()}).run_next()
+    monkeypatch.setattr(async_worker, "KEPT_SECONDS", -1)
+    assert not await AsyncWorker(server, {"count": Counting()}).run_next()
+    cancelled = await asked(server)
+    await dispatch(server, Request("DELETE", f"_async/{cancelled}", base_url=BASE_URL))
+    assert gone == [old, cancelled]
 
 
 async def test_a_process_that_stops_lets_go_at_once(server: Server) -> None:

@@ -256,6 +256,21 @@ def test_an_appointment_that_ends_by_plain_fhir(
     assert ("$attend" in told[0]) == (state == "booked")
 
 
+def test_an_appointment_of_a_broken_referral_is_cancelled_all_the_same(referrals: Referrals) -> None:
+    request = referrals.at(WAYS["booked"])
+    _, _, episode = referrals.whole(request)
+    assert episode is not None
+    assert referrals.http.post(f"EpisodeOfCare/{episode['id']}/$purge").status_code == 200
+    ended = _appointment_of(referrals, request) | {
+        "status": "cancelled",
+        "cancelationReason": {"coding": [{"system": CANCELLATION, "code": "pat"}]},
+    }
+    answer = referrals.http.put(f"Appointment/{ended['id']}", json=ended, headers={"Prefer": "return=OperationOutcome"})
+    assert answer.status_code == 200, answer.text
+    (warning,) = [one for one in answer.json()["issue"] if one["severity"] == "warning"]
+    assert f"ServiceRequest/{request['id']} could not become cancelled-patient" in warning["diagnostics"]
+
+
 @pytest.mark.parametrize("kind", ["ServiceRequest", "Task", "EpisodeOfCare"])
 def test_a_referral_under_way_is_not_deleted_in_part(referrals: Referrals, kind: str) -> None:
     request = referrals.at(WAYS["accepted"])

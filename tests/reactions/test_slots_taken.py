@@ -220,3 +220,14 @@ def test_a_slot_that_somebody_has_cannot_be_set_free(clinic: Clinic) -> None:
     blocked = clinic.http.get(slot).json() | {"status": "busy-unavailable"}
     assert clinic.http.put(slot, json=blocked).status_code == 200
     assert clinic.http.put(slot, json=blocked | {"status": "free"}).status_code == 200
+
+
+def test_a_slot_that_is_booked_is_not_deleted(clinic: Clinic) -> None:
+    slot = clinic.slot()
+    booked = clinic.post(clinic.appointment(slot)).json()
+    for path in (slot, f"Appointment/{booked['id']}"):
+        refused = clinic.http.delete(path)
+        assert (refused.status_code, refused.json()["issue"][0]["code"]) == (409, "business-rule")
+    assert clinic.put(booked, status="cancelled").status_code == 200
+    for path in (f"Appointment/{booked['id']}", slot):
+        assert clinic.http.delete(path).status_code == 204

@@ -17,7 +17,8 @@ import msgspec
 from isal import igzip
 
 from fhir_server.bulk.export.people import People
-from fhir_server.interactions.exchange import Server
+from fhir_server.interactions.binary import complete_body
+from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.subset import Subset
 from fhir_server.operations.export_plan import DELETED, Place, Plan
 from fhir_server.operations.stored import content_of
@@ -28,13 +29,16 @@ from fhir_server.storage.query import And, Or, Query
 from fhir_server.storage.scope import ALL
 from fhir_server.terminology.reader import StoreReader
 
+STEP_SECONDS = 1.0
+"""Of a step: as much as is done again after a crash."""
 PAGE = 2_000
 """Resources of one read: some 2 MB."""
 MOST_LINES = 250_000
 """Of one file."""
 LONGEST_FILE = 1 << 30
-"""Bytes beyond which a file is not begun to be filled further."""
+"""Bytes beyond which the next file is begun."""
 _COMPRESSION = 1
+_READING = Request("GET", "")
 
 
 class Sink(Protocol):
@@ -55,10 +59,9 @@ Open = Callable[[str, int], Sink]
 
 @dataclass(slots=True)
 class Written:
-    """What a step has done: where to go on (None: all is done), and lines by file."""
+    """What a step has done: where to go on, and lines by file."""
 
     place: Place
-    finished: bool
     lines: dict[str, int]
 
 
@@ -96,7 +99,7 @@ class Exporter:
                 # Not before it has ended are its files closed.
                 with suppress(OSError):
                     await ahead.done()
-        return Written(place, place.number >= self.plan.parts, lines)
+        return Written(place, lines)
 
     def _name(self, place: Place) -> str:
         resource_type, deletions = self._part(place)
@@ -134,7 +137,11 @@ class Exporter:
         if criteria:
             return await self._search(resource_type, criteria, place)
         after = int(place.after[0] or 0) if place.after else 0
-        rows = await self.server.store.exports.page(self._extent(resource_type), after, PAGE)
+        exports = self.server.store.exports
+        rows = await exports.page(self._extent(resource_type), after, PAGE)
+        if resource_type == "Binary":
+            versions = await exports.versions([seq for seq, _ in rows])
+            rows = [(one.seq, await complete_body(self.server, _READING, one)) for one in versions]
         lines = await self._chosen(resource_type, rows)
         return lines, (rows[-1][0],) if len(rows) == PAGE else None
 
@@ -144,7 +151,7 @@ class Exporter:
     async def _chosen(self, resource_type: str, rows: Sequence[tuple[int, bytes]]) -> Sequence[bytes]:
         """The bodies of those that are anybody's who is exported, and of them what is wanted."""
         if rows and self.people.matter:
-            owners = await self.server.store.exports.owners([seq for seq, _ in rows])
+            owners = await self.server.store.exports.owners([seq for seq, _ in rows], self.plan.snapshot)
             rows = [(seq, body) for seq, body in rows if self.people.allow(owners.get(seq, ()))]
         elements = self.plan.elements_of(resource_type)
         if not elements:
@@ -158,12 +165,8 @@ class Exporter:
         if resource_type not in self._queries:
             self._queries[resource_type] = await self._query(resource_type, criteria)
         page = await self.server.store.search(ALL, replace(self._queries[resource_type], after=place.after or None))
-        exports = self.server.store.exports
-        rows = [
-            (one.seq, (one.body or b"") if one.blob is None else await exports.whole(one.seq))
-            for one in page.matches
-            if self.plan.first < one.seq <= self.plan.last
-        ]
+        within = [one for one in page.matches if self.plan.first < one.seq <= self.plan.last]
+        rows = [(one.seq, await complete_body(self.server, _READING, one)) for one in within]
         return await self._chosen(resource_type, rows), page.next_after
 
     async def _query(self, resource_type: str, criteria: Iterable[str]) -> Query:

@@ -13,21 +13,28 @@ import sys
 from typing import BinaryIO
 
 import msgspec
+import structlog
 
 from fhir_server.bulk.export.exporter import Exporter
 from fhir_server.bulk.export.files import ExportFiles, export_folder
 from fhir_server.bulk.export.people import people_of
 from fhir_server.clock import clock_of
-from fhir_server.errors import FhirError
+from fhir_server.errors import FhirError, Overloaded
+from fhir_server.interactions.async_request import INTERNAL
 from fhir_server.interactions.current_registry import refresh
 from fhir_server.interactions.exchange import Server
+from fhir_server.observability import logs
+from fhir_server.observability.logs import trace
 from fhir_server.operations.export_plan import Place, Plan
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
 
 NICE = 10
 SEARCH_SECONDS = 600.0
-"""Nobody waits for one statement; the step it is in is seen as late, and goes on."""
+"""Nobody waits for one statement."""
+
+
+_log = structlog.get_logger()
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -39,7 +46,6 @@ class Order(msgspec.Struct, frozen=True):
 
 class Done(msgspec.Struct, frozen=True):
     place: Place
-    finished: bool
     lines: dict[str, int]
     refusal: str = ""
     """Why the export cannot be finished."""
@@ -53,9 +59,10 @@ async def serve(settings: Settings, input_: BinaryIO, output: BinaryIO) -> None:
         exporters: dict[str, Exporter] = {}
         while line := await asyncio.to_thread(input_.readline):
             order = msgspec.json.decode(line, type=Order)
-            if order.job not in exporters:
-                exporters = {order.job: await _exporter(server, order)}
-            done = await _step(exporters[order.job], order)
+            try:
+                done = await _done(server, exporters, order)
+            except Overloaded:
+                break  # without its database; the job is not lost
             output.write(msgspec.json.encode(done) + b"\n")
             output.flush()
     finally:
@@ -69,14 +76,23 @@ async def _exporter(server: Server, order: Order) -> Exporter:
     return Exporter(server, order.plan, people, lambda name, length: files.open(order.job, name, length))
 
 
-async def _step(exporter: Exporter, order: Order) -> Done:
+async def _done(server: Server, exporters: dict[str, Exporter], order: Order) -> Done:
+    """`exporters`: that of the last job. Raises Overloaded when the database is away."""
     try:
-        written = await exporter.step(order.place, order.seconds)
+        if order.job not in exporters:
+            exporters.clear()
+            exporters[order.job] = await _exporter(server, order)
+        written = await exporters[order.job].step(order.place, order.seconds)
+    except Overloaded:
+        raise
     except FhirError as error:
-        return Done(order.place, True, {}, str(error))
+        return Done(order.place, {}, str(error))
     except OSError as error:
-        return Done(order.place, True, {}, f"The files cannot be written: {error.strerror}.")
-    return Done(written.place, written.finished, written.lines)
+        return Done(order.place, {}, f"The files cannot be written: {error.strerror}.")
+    except Exception as error:
+        _log.error("export failed", trace=trace(error))
+        return Done(order.place, {}, INTERNAL)
+    return Done(written.place, written.lines)
 
 
 def main() -> None:
@@ -86,6 +102,7 @@ def main() -> None:
     os.umask(0o077)
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     settings = settings.model_copy(update={"search_seconds": SEARCH_SECONDS, "search_steps": 0})
+    logs.configure(settings.log_level)
     asyncio.run(serve(settings, sys.stdin.buffer, sys.stdout.buffer))
 
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-import structlog
 
+from fhir_server.bulk.export.exporter import STEP_SECONDS
 from fhir_server.bulk.export.files import ExportFiles
 from fhir_server.bulk.export.process import Done, Order
-from fhir_server.errors import FhirError
+from fhir_server.errors import FhirError, Overloaded
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.instant import format_instant
 from fhir_server.operations.async_worker import Step
@@ -22,13 +22,12 @@ from fhir_server.operations.export_plan import DELETED, Place, Plan
 from fhir_server.settings import Settings
 from fhir_server.storage.async_jobs import AsyncJob, Output, OutputFile
 
-STEP_SECONDS = 1.0
 IDLE_SECONDS = 20.0
-TIDY_SECONDS = 30.0
-"""How often files whose job is gone are looked for."""
+"""How long a process with nothing to do is kept for the next export."""
+ATTEMPTS = 2
+"""Processes tried for a step: one may have been killed while it was idle."""
 LINE_LIMIT = 1 << 26
 """Bytes of an answer; it tells only names and numbers."""
-_log = structlog.get_logger()
 
 
 class ExportWork:
@@ -47,26 +46,35 @@ class ExportWork:
             return None
         done = await self._carry_on(Order(job.id, plan, place, STEP_SECONDS))
         if done.refusal:
-            raise FhirError(done.refusal, status=422, code="processing")
+            raise FhirError(done.refusal)
         output = [Output(name, lines, b"") for name, lines in done.lines.items()]
         return Step(output, msgspec.json.encode(done.place), done.place.number, elsewhere=True)
 
     async def _carry_on(self, order: Order) -> Done:
-        try:
-            process = await self._started()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(msgspec.json.encode(order) + b"\n")
-            await process.stdin.drain()
-            line = await process.stdout.readline()
-        except (asyncio.CancelledError, OSError):
+        """Raises Overloaded when it cannot be done now: the job goes on once it is claimed again."""
+        request = msgspec.json.encode(order) + b"\n"
+        for _ in range(ATTEMPTS):
+            try:
+                answer = await self._ask(request)
+            except asyncio.CancelledError:
+                await self.stop()
+                raise
+            except OSError:
+                answer = b""
+            if answer:
+                self._used = time.monotonic()
+                return msgspec.json.decode(answer, type=Done)
             await self.stop()
-            raise
-        if not line:
-            await self.stop()
-            raise FhirError("The process that exports has ended.", status=503, code="transient")
-        self._used = time.monotonic()
-        return msgspec.json.decode(line, type=Done)
+        raise Overloaded("The process that exports has ended.")
+
+    async def _ask(self, request: bytes) -> bytes:
+        """The answer; nothing when the process ends."""
+        process = await self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request)
+        await process.stdin.drain()
+        return await process.stdout.readline()
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -133,11 +141,3 @@ class ExportAnswer:
 
     async def discard(self, job: AsyncJob) -> None:
         await self._files.remove(job.id)
-
-
-async def tidy(server: Server, files: ExportFiles) -> None:
-    """Remove the files of jobs that were cancelled, or are forgotten."""
-    for job_id in files.jobs():
-        if await server.store.async_jobs.one(job_id) is None:
-            await files.remove(job_id)
-            _log.info("export files removed")

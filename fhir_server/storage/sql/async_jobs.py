@@ -130,16 +130,16 @@ class SqlAsyncJobs:
 
         return await self._write(work)
 
-    async def expire(self, older_than_seconds: float) -> int:
-        old = f"SELECT j.id FROM async_job j WHERE NOT ({_OPEN}) AND j.updated < ?"
+    async def expire(self, older_than_seconds: float) -> list[AsyncJob]:
+        old = f"SELECT {_COLUMNS} FROM async_job j WHERE NOT ({_OPEN}) AND j.updated < ?"
         session = self._store.session
         before = time.time_ns() // 1000 - int(older_than_seconds * _MICROS)
-        found = [row[0] for row in await session.fetch(positional(old, session.postgresql), (before,))]
+        found = [_job(row) for row in await session.fetch(positional(old, session.postgresql), (before,))]
 
-        async def work(connection: Connection, now: int) -> int:
-            return sum([await _remove(connection, job_id) for job_id in found])
+        async def work(connection: Connection, now: int) -> list[AsyncJob]:
+            return [job for job in found if await _remove(connection, job.id)]
 
-        return await self._write(work) if found else 0
+        return await self._write(work) if found else []
 
     async def _write(self, work: Callable[[Connection, int], Awaitable[T]]) -> T:
         async def within(transaction: SqlTransaction) -> T:

@@ -40,9 +40,9 @@ _CURRENT = (
     " (SELECT 1 FROM version later WHERE later.rid = {row}.rid AND later.version = {row}.version + 1)"
 )
 _CONTAINER = (
-    "(SELECT max(c.seq) FROM version c WHERE c.seq < v.seq AND c.seq > v.seq - 100000"
-    f" AND c.type < {FIRST_CONTAINED_TYPE})"
+    f"(SELECT c.seq FROM version c WHERE c.seq < v.seq AND c.type < {FIRST_CONTAINED_TYPE} ORDER BY c.seq DESC LIMIT 1)"
 )
+"""What a contained resource stands in was written just before it."""
 
 
 class SqlBackups:

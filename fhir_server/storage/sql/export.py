@@ -6,22 +6,23 @@ What replaced a version is looked up in an index of later versions alone, which 
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.storage.base import StoredVersion
 from fhir_server.storage.codes import METHODS, TYPE_NUMBERS
 from fhir_server.storage.export import Extent, Moment
+from fhir_server.storage.sql import reads
 from fhir_server.storage.sql.dialect import Statement, positional
+from fhir_server.storage.sql.plan import VERSION_COLUMNS
 from fhir_server.storage.sql.predicates import PATIENT_COMPARTMENT
-from fhir_server.storage.sql.reads import BLOB, CHUNK, WITH_BLOB
 
 if TYPE_CHECKING:
     from fhir_server.storage.sql.store import SqlStore
 
 _DELETE = METHODS.index("delete")
 _VERSIONS = (
-    "SELECT ver.seq, ver.{column}, ver.codec, ver.version FROM version ver"
+    "SELECT ver.seq, ver.{column}, ver.version FROM version ver"
     " WHERE ver.type = ? AND ver.seq > ? AND ver.seq <= ? AND ver.method {method}"
     " AND NOT EXISTS (SELECT 1 FROM version later{index} WHERE later.rid = ver.rid AND later.version = ver.version + 1"
     " AND later.version > 1 AND later.seq <= ?{probe})"
@@ -47,26 +48,29 @@ class SqlExports:
 
     async def page(self, extent: Extent, after: int, count: int) -> Sequence[tuple[int, bytes]]:
         rows = await self._versions(extent, after, count, "body", f"< {_DELETE}")
-        return [(seq, body if codec != WITH_BLOB else await self._spliced(seq, body)) for seq, body, codec, _ in rows]
+        return [(seq, body) for seq, body, _ in rows]
 
     async def deleted(self, extent: Extent, after: int, count: int) -> Sequence[tuple[int, str, int]]:
         rows = await self._versions(extent, after, count, "id", f"= {_DELETE}")
-        return [(seq, logical_id, version) for seq, logical_id, _, version in rows]
+        return [(seq, logical_id, version) for seq, logical_id, version in rows]
 
-    async def owners(self, seqs: Sequence[int]) -> dict[int, list[int]]:
+    async def versions(self, seqs: Sequence[int]) -> list[StoredVersion]:
+        session = self._store.session
+        statement = Statement(session.postgresql)
+        where = statement.one_of("ver.seq", seqs)
+        sql = f"SELECT {VERSION_COLUMNS} FROM version ver WHERE {where} ORDER BY ver.seq"
+        return await reads.all_stored(session, await session.fetch(*statement.finished(sql)))
+
+    async def owners(self, seqs: Sequence[int], snapshot: int) -> dict[int, list[int]]:
         session = self._store.session
         statement = Statement(session.postgresql)
         where = f"m.p = {statement.bind(PATIENT_COMPARTMENT)} AND {statement.one_of('m.seq', seqs)}"
         found: dict[int, list[int]] = {}
         for seq, owner in await session.fetch(*statement.finished(f"SELECT m.seq, m.v FROM number m WHERE {where}")):
             found.setdefault(seq, []).append(owner)
+        # Afterwards: what was cleared meanwhile was not found.
+        await reads.check_floor(session, snapshot)
         return found
-
-    async def whole(self, seq: int) -> bytes:
-        session = self._store.session
-        sql = positional("SELECT ver.body FROM version ver WHERE ver.seq = ?", session.postgresql)
-        rows = await session.fetch(sql, (seq,))
-        return await self._spliced(seq, bytes(rows[0][0]))
 
     async def _versions(
         self, extent: Extent, after: int, count: int, column: str, method: str
@@ -78,13 +82,3 @@ class SqlExports:
         first = max(after, extent.first)
         number = TYPE_NUMBERS[extent.resource_type]
         return await session.fetch(sql, (number, first, extent.last, extent.snapshot, count))
-
-    async def _spliced(self, seq: int, body: bytes) -> bytes:
-        """The body with the base64 of its blob put back."""
-        session = self._store.session
-        facts = await session.fetch(positional(BLOB, session.postgresql), (seq,))
-        offset, parts, n = facts[0][0], [], 0
-        while rows := await session.fetch(positional(CHUNK, session.postgresql), (seq, n)):
-            parts.append(b64encode(rows[0][0]))
-            n += 1
-        return b"".join([body[:offset], *parts, body[offset:]])

@@ -86,7 +86,7 @@ async def search(session: Session, scope: Scope, query: q.Query, planned: Planne
     resolver = Resolver(session, query.snapshot, scope.predicates)
     query = replace(query, predicates=await resolver.predicates((*query.predicates, *scope.predicates)))
     if query.snapshot is not None:
-        await _check_floor(session, query.snapshot)
+        await check_floor(session, query.snapshot)
     total, counted = await _total(session, query) if query.total else (None, ())
     if query.count == 0:
         return SearchPage([], await _snapshot(session, query), total)
@@ -101,7 +101,7 @@ async def search_all(
     """One page of what several queries, of a type each, find together: newest version first if they have no order."""
     first = queries[0]
     if first.snapshot is not None:
-        await _check_floor(session, first.snapshot)
+        await check_floor(session, first.snapshot)
     known = await stored_types(session)
     resolver = Resolver(session, first.snapshot, scope.predicates)
     resolved = [
@@ -154,7 +154,8 @@ async def _total(session: Session, query: q.Query) -> tuple[int, Sequence[Counte
     return int(counted[0][0]), rows
 
 
-async def _check_floor(session: Session, snapshot: int) -> None:
+async def check_floor(session: Session, snapshot: int) -> None:
+    """Raises ResourceGone when index rows of the snapshot may have been cleared."""
     rows = await session.fetch("SELECT c.floor FROM clock c", ())
     if snapshot < rows[0][0]:
         raise ResourceGone(
