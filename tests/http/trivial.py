@@ -13,6 +13,7 @@ from fhir_server.errors import ResourceNotFound
 from fhir_server.http.application import Application
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response, Server
 from fhir_server.settings import Settings
+from fhir_server.storage.async_jobs import AsyncJob
 from fhir_server.storage.parameters import ParameterSet
 from fhir_server.storage.rows import EXTRACTION
 
@@ -26,8 +27,8 @@ class NoJobs:
     async def claim(self, _owner: str, _lease_seconds: float) -> None:
         return None
 
-    async def expire(self, _older_than_seconds: float) -> int:
-        return 0
+    async def expire(self, _older_than_seconds: float) -> list[AsyncJob]:
+        return []
 
 
 class EmptyStore:
