@@ -7,21 +7,18 @@ come in the order of the files, so the last of several with one id is the curren
 from __future__ import annotations
 
 import asyncio
-import gc
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing import forkserver
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fhir_server.bulk.prepare import Accepted, Executable, Options, Prepared, Refused, decode_batch, prepare_batch
+from fhir_server.bulk.prepare import Accepted, Executable, Options, Prepared, Refused, decode_batch
+from fhir_server.bulk.preparers import Preparers
+from fhir_server.bulk.refusal import Refusal
 from fhir_server.bulk.source import Batch, Source
 from fhir_server.errors import BusinessRule, Conflict, FhirError, Issue
 from fhir_server.interactions.current_registry import refresh, with_current_registry
@@ -38,15 +35,6 @@ from fhir_server.terminology.reader import TransactionReader
 BATCHES_AHEAD = 2
 """Prepared or being prepared per worker, waiting for the writer."""
 _UPDATE = Request("PUT", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One resource, or one entry of an executed Bundle, that was not stored."""
-
-    source: Source
-    resource: str
-    issues: list[Issue]
 
 
 @dataclass(slots=True)
@@ -66,36 +54,10 @@ class Loaded:
         return self.created + self.updated + self.unchanged + len(self.refusals)
 
 
-@contextmanager
-def preparing_processes(count: int) -> Iterator[Executor]:
-    """Worker processes for `load`; start them before any thread or event loop."""
-    context = multiprocessing.get_context("forkserver")
-    # The server process imports once; each worker is a fork of it.
-    context.set_forkserver_preload(["fhir_server.bulk.prepare"])
-    # Ctrl-C is for the process that writes; these inherit that they ignore it.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    # Drafts are millions of small tuples in no cycles: looking for cycles among them took a third of the time.
-    gc.disable()
-    try:
-        with ProcessPoolExecutor(count, mp_context=context, initializer=gc.disable) as pool:
-            try:
-                yield pool
-            finally:
-                # A second Ctrl-C while they end would leave a thread waiting for them for ever.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-    finally:
-        gc.enable()
-        signal.signal(signal.SIGINT, handler)
-
-
 async def load(
     server: Server,
     batches: Iterable[Batch],
-    pool: Executor,
+    preparers: Preparers,
     *,
     workers: int,
     execute: bool = False,
@@ -106,7 +68,7 @@ async def load(
 
     Args:
         loaded: where to count, for those who look at it while it grows.
-        pool: the processes that prepare (`preparing_processes`).
+        preparers: the processes that prepare.
         workers: how many of them there are.
         execute: carry out Bundles of type batch and transaction instead of storing them.
         on_progress: called after each batch written.
@@ -117,14 +79,12 @@ async def load(
         execute,
         settings.base_url,
         settings.max_json_depth,
-        settings.max_body_bytes,
         settings.time_zone,
         settings.canonical_base,
         await server.store.parameters(),
     )
-    loop = asyncio.get_running_loop()
     loaded = Loaded() if loaded is None else loaded
-    ahead: deque[tuple[Batch, asyncio.Future[bytes]]] = deque()
+    ahead: deque[tuple[Batch, asyncio.Task[bytes]]] = deque()
     writing: asyncio.Task[None] | None = None
 
     async def write_next() -> None:
@@ -141,7 +101,9 @@ async def load(
 
     try:
         for batch in batches:
-            ahead.append((batch, loop.run_in_executor(pool, prepare_batch, batch.bodies, options)))
+            names = [f"{_whole_path(source.file)}:{source.line}" for source in batch.sources]
+            ahead.append((batch, asyncio.create_task(preparers.prepare(batch.bodies, names, options))))
+            await asyncio.sleep(0)
             if len(ahead) > workers * BATCHES_AHEAD:
                 await write_next()
         while ahead:
@@ -155,12 +117,15 @@ async def load(
     return loaded
 
 
+@lru_cache(maxsize=16)
+def _whole_path(file: Path) -> Path:
+    return file.resolve()
+
+
 async def _store(
     server: Server, batch: Batch, prepared: list[Prepared], loaded: Loaded, on_progress: Callable[[Batch], None]
 ) -> None:
-    loaded.refusals += [
-        Refusal(source, source.file.name, [Issue("structure", reason)]) for source, reason in batch.damaged
-    ]
+    loaded.refusals += [Refusal(source, source.file.name, [issue]) for source, issue in batch.unreadable]
     placed: list[tuple[Source, Draft]] = []
     for n, item in enumerate(prepared):
         if isinstance(item, Accepted) and item.draft.parameters:

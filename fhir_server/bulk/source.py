@@ -1,19 +1,29 @@
-"""Resources in files, in the order they stand there: .json holds one, .ndjson one per line; both may be gzipped."""
+"""Resources in files, in the order they stand there: .json holds one, .ndjson one per line; both may be gzipped.
+
+Memory is bounded whatever a file holds: a resource over the limit is passed over piece by piece, also where it is
+unpacked. Line ends may be CRLF, and a file may begin with a byte order mark.
+"""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-from fhir_server.errors import FhirError
+import msgspec
+
+from fhir_server.errors import FhirError, Issue
 
 SUFFIXES = (".json", ".ndjson", ".json.gz", ".ndjson.gz")
 BATCH_RESOURCES = 500
 BATCH_BYTES = 4_000_000
+PIECE_BYTES = 1 << 20
+"""Read at once of what is passed over."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DAMAGED = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,20 @@ class Source:
         return f"{self.file}:{self.line}" if self.line else str(self.file)
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where the reading of some files goes on."""
+
+    file: int = 0
+    """Index of the file."""
+    line: int = 0
+    """Lines of it that were read."""
+    offset: int = 0
+    """Bytes of its content, unpacked, that were read."""
+
+
+START = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Resources to be prepared and written together."""
@@ -36,11 +60,13 @@ class Batch:
     bodies: list[bytes]
     progress: int
     """Bytes of the files read for it, as they lie on disk."""
-    damaged: list[tuple[Source, str]] = field(default_factory=list)
-    """Files that cannot be read on, from where, and why."""
+    after: Place
+    """Where the reading goes on."""
+    unreadable: list[tuple[Source, Issue]] = field(default_factory=list)
+    """Resources too long, and files that cannot be read on, from where."""
 
 
-def files_of(paths: Iterable[Path]) -> list[Path]:
+def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files named and those below the folders named, sorted by name.
 
     Raises:
@@ -59,35 +85,93 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def batches(files: Iterable[Path]) -> Iterator[Batch]:
-    """All resources of `files`, in groups of at most BATCH_RESOURCES and about BATCH_BYTES."""
-    batch = Batch([], [], 0)
+def batches(files: Sequence[Path], *, limit: int, start: Place = START, most: int = BATCH_RESOURCES) -> Iterator[Batch]:
+    """All resources of `files` from `start` on, in groups of at most `most` and about BATCH_BYTES.
+
+    `limit`: bytes of a resource; a longer one is told of, not given.
+    """
+    batch = Batch([], [], 0, start)
     size = 0
-    for file in files:
-        with file.open("rb") as raw:
-            before, line = 0, 0
-            try:
-                for line, body in _resources(file, raw):
-                    batch.sources.append(Source(file, line))
-                    batch.bodies.append(body)
-                    size += len(body)
-                    if len(batch.bodies) >= BATCH_RESOURCES or size >= BATCH_BYTES:
-                        position = raw.tell()
-                        yield replace(batch, progress=batch.progress + position - before)
-                        batch, size, before = Batch([], [], 0), 0, position
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                reason = f"The file is damaged and cannot be read{' beyond this line' if line else ''}: {error}."
-                batch.damaged.append((Source(file, line), reason))
-            batch = replace(batch, progress=batch.progress + raw.tell() - before)
-    if batch.bodies or batch.damaged:
+    for index in range(start.file, len(files)):
+        reading = _Reading(files[index], limit, start if index == start.file else Place(index))
+        before = 0
+        for source, found in reading:
+            if isinstance(found, Issue):
+                batch.unreadable.append((source, found))
+            else:
+                batch.sources.append(source)
+                batch.bodies.append(found)
+                size += len(found)
+            if len(batch.bodies) + len(batch.unreadable) >= most or size >= BATCH_BYTES:
+                yield replace(batch, progress=batch.progress + reading.taken - before, after=reading.place)
+                batch, size, before = Batch([], [], 0, reading.place), 0, reading.taken
+        batch = replace(batch, progress=batch.progress + reading.taken - before, after=Place(index + 1))
+    if batch.bodies or batch.unreadable or batch.progress:
         yield batch
 
 
-def _resources(file: Path, raw: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    content = gzip.GzipFile(fileobj=raw) if file.name.endswith(".gz") else raw
-    if ".ndjson" in file.suffixes:
-        for number, line in enumerate(content, 1):
-            if line.strip():
+class _Reading:
+    """The resources of one file, each where it stands; an Issue for one that cannot be given."""
+
+    def __init__(self, file: Path, limit: int, start: Place) -> None:
+        self._file = file
+        self._limit = limit
+        self.place = start
+        """After what was given last."""
+        self.taken = 0
+        """Bytes read of the file as it lies on disk."""
+
+    def __iter__(self) -> Iterator[tuple[Source, bytes | Issue]]:
+        try:
+            with self._file.open("rb") as raw:
+                packed = self._file.name.endswith(".gz")
+                content = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if packed else raw)
+                content.seek(self.place.offset)
+                found = self._lines(content) if ".ndjson" in self._file.suffixes else self._whole(content)
+                for line, body in found:
+                    self.taken = raw.tell()
+                    yield Source(self._file, line), body
+                self.taken = raw.tell()
+        except _DAMAGED as error:
+            line = self.place.line
+            reason = f"The file cannot be read{' beyond this line' if line else ''}: {_words(error)}."
+            yield Source(self._file, line), Issue("structure", reason)
+
+    def _whole(self, content: IO[bytes]) -> Iterator[tuple[int, bytes | Issue]]:
+        body = content.read(self._limit + 1)
+        yield 0, self._too_long() if len(body) > self._limit else body.removeprefix(BYTE_ORDER_MARK)
+
+    def _lines(self, content: IO[bytes]) -> Iterator[tuple[int, bytes | Issue]]:
+        number, offset = self.place.line, self.place.offset
+        while line := content.readline(self._limit + 2):
+            number += 1
+            offset += len(line)
+            too_long = len(line.rstrip(b"\r\n")) > self._limit
+            if too_long and not line.endswith(b"\n"):
+                offset += _pass_over(content)
+            elif number == 1:
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            self.place = Place(self.place.file, number, offset)
+            if too_long:
+                yield number, self._too_long()
+            elif line.strip():
                 yield number, line
-    else:
-        yield 0, content.read()
+
+    def _too_long(self) -> Issue:
+        reason = f"The resource is larger than {self._limit} bytes: split it, or raise the setting max_body_bytes."
+        return Issue("too-long", reason)
+
+
+def _pass_over(content: IO[bytes]) -> int:
+    """Read to the end of the line; how many bytes."""
+    passed = 0
+    while piece := content.readline(PIECE_BYTES):
+        passed += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return passed
+
+
+def _words(error: BaseException) -> str:
+    """Why, without the path, which the place of the issue tells."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

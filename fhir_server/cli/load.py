@@ -8,16 +8,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from fhir_server.bulk.load import Loaded, Refusal, load, preparing_processes
-from fhir_server.bulk.source import Batch, batches, files_of
+from fhir_server.bulk.load import Loaded, load
+from fhir_server.bulk.preparers import Preparers, preparing_processes
+from fhir_server.bulk.source import START, Batch, batches, files_of
 from fhir_server.cli.failures import explained
+from fhir_server.cli.load_state import LoadState
 from fhir_server.cli.options import add_settings, positive, settings_of
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
@@ -58,7 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Processes that validate. Default: 2.",
     )
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="Write every refusal to FILE, a JSON object a line."
+        "--report", type=Path, metavar="FILE", help="Write every refusal to FILE, an OperationOutcome a line."
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="Keep in FILE how far the load is; given again, go on from there."
     )
     add_settings(parser, SETTINGS)
 
@@ -68,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     try:
         files = files_of(arguments.paths)
-        output = arguments.report.open("wb") if arguments.report else None
+        state = LoadState(arguments.resume, files)
+        resumed = state.place != START
+        output = arguments.report.open("ab" if resumed else "wb") if arguments.report else None
     except (FhirError, OSError) as error:
         print(f"fhir-server: {explained(error)}", file=sys.stderr)
         return 2
@@ -79,10 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
 
             def on_progress(batch: Batch) -> None:
                 report()
+                state.keep(batch.after)
                 show(batch)
 
-            with preparing_processes(arguments.processes) as pool:
-                asyncio.run(_load(settings, arguments, pool, batches(files), on_progress, loaded))
+            found = batches(files, limit=settings.max_body_bytes, start=state.place)
+            with preparing_processes(arguments.processes) as preparers:
+                asyncio.run(_load(settings, arguments, preparers, found, on_progress, loaded))
+        state.end()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
@@ -95,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _load(
     settings: Settings,
     arguments: argparse.Namespace,
-    pool: Executor,
+    preparers: Preparers,
     found: Iterator[Batch],
     on_progress: Callable[[Batch], None],
     loaded: Loaded,
@@ -110,7 +119,7 @@ async def _load(
         await load(
             server,
             found,
-            pool,
+            preparers,
             workers=arguments.processes,
             execute=arguments.execute,
             on_progress=on_progress,
@@ -132,7 +141,7 @@ def _reporting(report: IO[bytes] | None, loaded: Loaded) -> Iterator[Callable[[]
         def write() -> None:
             nonlocal written
             fresh = loaded.refusals[written:]
-            output.write(b"".join(msgspec.json.encode(_as_json(refusal)) + b"\n" for refusal in fresh))
+            output.write(b"".join(msgspec.json.encode(refusal.as_json()) + b"\n" for refusal in fresh))
             output.flush()
             written += len(fresh)
 
@@ -175,15 +184,6 @@ def _tell_refusals(loaded: Loaded) -> None:
     hidden = len(loaded.refusals) - SHOWN_REFUSALS
     if hidden > 0:
         print(f"... and {hidden} more refused; --report FILE lists all.", file=sys.stderr)
-
-
-def _as_json(refusal: Refusal) -> dict[str, object]:
-    return {
-        "file": str(refusal.source.file),
-        "line": refusal.source.line or None,
-        "resource": refusal.resource,
-        "issue": [issue.as_json() for issue in refusal.issues],
-    }
 
 
 def _summarise(loaded: Loaded, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from hashlib import blake2b
 
 from fhir_server.errors import FhirError
 
@@ -15,7 +16,20 @@ def new_id() -> str:
     """A UUID of version 7 (RFC 9562 5.7): random, and ordered by time so that index pages fill in order."""
     millis = time.time_ns() // 1_000_000
     value = millis << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
+    return _uuid(value, 7)
+
+
+def derived_id(*parts: bytes) -> str:
+    """A UUID of version 8 (RFC 9562 5.8): always the same for the same parts."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return _uuid(int.from_bytes(digest.digest(), "big"), 8)
+
+
+def _uuid(value: int, version: int) -> str:
+    """128 bits as text, those of version and variant set."""
+    value = value & ~(0xF << 76) | version << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 from base64 import b64encode
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_server.bulk.load import Loaded, load
-from fhir_server.bulk.source import BATCH_RESOURCES, batches, files_of
+from fhir_server.bulk.preparers import Preparers
+from fhir_server.bulk.source import BATCH_RESOURCES, Batch, batches, files_of
 from fhir_server.errors import FhirError
 from fhir_server.interactions.exchange import Server
 from fhir_server.search.registry import registry_of
@@ -57,8 +61,12 @@ def ndjson(path: Path, *resources: dict[str, Any]) -> Path:
 
 async def load_files(server: Server, *paths: Path, execute: bool = False) -> Loaded:
     # Threads do what worker processes do: the batches cross as bytes all the same.
-    with ThreadPoolExecutor(2) as pool:
-        return await load(server, batches(files_of(paths)), pool, workers=2, execute=execute)
+    preparers = Preparers(lambda: ThreadPoolExecutor(2))
+    found = batches(files_of(paths), limit=server.settings.max_body_bytes)
+    try:
+        return await load(server, found, preparers, workers=2, execute=execute)
+    finally:
+        preparers.close()
 
 
 def counts(loaded: Loaded) -> tuple[int, int, int, int]:
@@ -238,3 +246,48 @@ async def test_a_search_parameter_that_clashes_refuses_no_other_resource(server:
         (3, "SearchParameter/two", "conflict")
     ]
     assert await version_of(server, "Patient", "a") == await version_of(server, "Patient", "b") == 1
+
+
+async def test_a_resource_without_an_id_is_the_same_when_it_is_loaded_again(server: Server, tmp_path: Path) -> None:
+    file = ndjson(tmp_path / "a.ndjson", {"resourceType": "Patient"}, {"resourceType": "Patient"})
+    assert counts(await load_files(server, file)) == (2, 0, 0, 0)
+    assert counts(await load_files(server, file)) == (0, 0, 2, 0)
+    (tmp_path / "other").mkdir()
+    assert counts(await load_files(server, file.rename(tmp_path / "other" / "a.ndjson"))) == (2, 0, 0, 0)
+
+
+async def test_killed_processes_are_replaced_and_nothing_is_lost(server: Server, tmp_path: Path) -> None:
+    ndjson(tmp_path / "a.ndjson", *(patient(f"n{n}") for n in range(4 * BATCH_RESOURCES)))
+    started: list[ProcessPoolExecutor] = []
+
+    def start() -> ProcessPoolExecutor:
+        started.append(ProcessPoolExecutor(1, mp_context=get_context("forkserver")))
+        return started[-1]
+
+    def kill_once(batch: Batch) -> None:
+        if len(started) == 1:
+            for process in started[0]._processes.values():
+                process.kill()
+
+    preparers = Preparers(start)
+    found = batches(files_of([tmp_path]), limit=server.settings.max_body_bytes, most=100)
+    try:
+        loaded = await load(server, found, preparers, workers=1, on_progress=kill_once)
+    finally:
+        preparers.close()
+    assert (len(started), counts(loaded)) == (2, (4 * BATCH_RESOURCES, 0, 0, 0))
+
+
+async def test_processes_that_are_always_killed_end_the_load(server: Server, tmp_path: Path) -> None:
+    ndjson(tmp_path / "a.ndjson", patient("a"))
+    preparers = Preparers(lambda: ProcessPoolExecutor(1, mp_context=get_context("forkserver"), initializer=_fall))
+    found = batches(files_of([tmp_path]), limit=server.settings.max_body_bytes)
+    try:
+        with pytest.raises(FhirError, match="again and again"):
+            await load(server, found, preparers, workers=1)
+    finally:
+        preparers.close()
+
+
+def _fall() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

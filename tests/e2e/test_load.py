@@ -90,7 +90,8 @@ def test_the_specifications_examples_are_loaded_but_for_the_faulty_ones(database
     for name, expressions in faulty_examples().items():
         assert f"{folder / name}: " in done.stderr
         assert all(f": {expression}: " in done.stderr for expression in expressions)
-    refused = {entry["file"]: entry["issue"] for entry in map(json.loads, report.read_text().splitlines())}
+    outcomes = [json.loads(line) for line in report.read_text().splitlines()]
+    refused = {outcome["extension"][0]["valueString"]: outcome["issue"] for outcome in outcomes}
     assert {file: [issue["expression"] for issue in issues] for file, issues in refused.items()} == {
         str(folder / name): [[expression] for expression in expressions]
         for name, expressions in faulty_examples().items()
