@@ -13,6 +13,7 @@ from fhir_server import spec
 from fhir_server.background import Background
 from fhir_server.bulk.export.files import ExportFiles, export_folder
 from fhir_server.bulk.export.work import IDLE_SECONDS, ExportAnswer, ExportWork
+from fhir_server.bulk.imports.work import ImportAnswer, ImportWork
 from fhir_server.http.application import Application, Parts
 from fhir_server.http.asgi import AsgiApplication
 from fhir_server.http.base_url import BaseUrl, own_base_url
@@ -25,6 +26,7 @@ from fhir_server.jobs.run import DailyJobs
 from fhir_server.observability import vocabulary
 from fhir_server.operations.async_worker import AsyncWorker
 from fhir_server.operations.export_plan import KIND as EXPORT
+from fhir_server.operations.import_plan import KIND as IMPORT
 from fhir_server.operations.score_batch import KIND as SCORE_BATCH
 from fhir_server.operations.score_batch import ScoreBatch
 from fhir_server.search.reindex import Reindexer
@@ -75,7 +77,8 @@ def create_app(
         if duties is not None:
             await duties.start()
         files = ExportFiles(export_folder(settings))
-        server.made = {EXPORT: ExportAnswer(files, settings.canonical_base)}
+        imports = ImportWork(export_folder(settings))
+        server.made = {EXPORT: ExportAnswer(files, settings.canonical_base), IMPORT: ImportAnswer(imports, server)}
         background = Background()
         background.repeat("registry", lambda: refresh(server), REGISTRY_SECONDS)
         exports = ExportWork(settings)
@@ -83,13 +86,14 @@ def create_app(
             reindexer = Reindexer(server.store, settings.time_zone, settings.reindex_share)
             await reindexer.prepare()
             background.repeat("reindex", reindexer.run_next, REINDEX_SECONDS)
-            worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch(), EXPORT: exports})
+            worker = AsyncWorker(server, {SCORE_BATCH: ScoreBatch(), EXPORT: exports, IMPORT: imports})
             background.repeat("long requests", worker.run_next, ASYNC_SECONDS)
-            background.repeat("export process", exports.rest, IDLE_SECONDS)
+            background.repeat("processes of exports and imports", partial(_rest, exports, imports), IDLE_SECONDS)
 
         async def stop() -> None:
             await background.stop()
             await exports.stop()
+            await imports.stop()
             if duties is not None:
                 await duties.stop()
             await server.store.close()
@@ -106,6 +110,11 @@ def _learn_words(server: Server) -> None:
         operations=[code for _, code, _ in server.operations.declared()] if server.operations else [],
         parameters={code for name in spec.RESOURCE_TYPES for code in spec.search_parameters(name)},
     )
+
+
+async def _rest(*works: ExportWork | ImportWork) -> None:
+    for work in works:
+        await work.rest()
 
 
 class _Duties:

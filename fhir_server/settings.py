@@ -91,7 +91,14 @@ class Settings(BaseSettings):
     )
     export_folder: str = Field(
         "",
-        description="Where the files of $export lie. Empty: exports beside an SQLite file, or in the working folder.",
+        description="Where the files of $export lie, and for a while those of $import. Empty: exports beside an SQLite "
+        "file, or in the working folder.",
+    )
+    import_sources: str = Field(
+        "", description="Comma-separated URLs below which $import fetches files. Empty: only Binaries of this server."
+    )
+    import_max_bytes: int = Field(
+        20_000_000_000, ge=1024, description="Largest file that $import fetches, as it comes."
     )
     jobs_seconds: float = Field(
         60.0, ge=0, description="How often serve looks whether a new day's windows and reminders are due; 0: never."
@@ -124,6 +131,13 @@ class Settings(BaseSettings):
     def _url_is_absolute(cls, value: str) -> str:
         if value and not _is_web_address(value):
             raise ValueError("must be an absolute http or https URL")
+        return value
+
+    @field_validator("import_sources")
+    @classmethod
+    def _sources_are_absolute(cls, value: str) -> str:
+        if not all(_is_web_address(one.strip()) for one in value.split(",") if one.strip()):
+            raise ValueError("must be absolute http or https URLs, separated by commas")
         return value
 
     @field_validator("clock")

@@ -37,6 +37,28 @@ BATCHES_AHEAD = 2
 _UPDATE = Request("PUT", "")
 
 
+@lru_cache(maxsize=16)
+def _whole_path(file: Path) -> Path:
+    return file.resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How resources are loaded."""
+
+    execute: bool = False
+    """Carry out Bundles of type batch and transaction instead of storing them."""
+    resource_type: str = ""
+    """Refuse those of other types."""
+    source_url: str = ""
+    """References to resources below it become references to those of this server."""
+    name: Callable[[Source], str] = lambda source: f"{_whole_path(source.file)}:{source.line}"
+    """What stands for the place of a resource without an id: the same place is the same resource."""
+
+
+PLAIN = Manner()
+
+
 @dataclass(slots=True)
 class Loaded:
     """What a load did, in resources; `executed` in Bundles."""
@@ -60,7 +82,7 @@ async def load(
     preparers: Preparers,
     *,
     workers: int,
-    execute: bool = False,
+    manner: Manner = PLAIN,
     on_progress: Callable[[Batch], None] = lambda batch: None,
     loaded: Loaded | None = None,
 ) -> Loaded:
@@ -70,13 +92,14 @@ async def load(
         loaded: where to count, for those who look at it while it grows.
         preparers: the processes that prepare.
         workers: how many of them there are.
-        execute: carry out Bundles of type batch and transaction instead of storing them.
         on_progress: called after each batch written.
     """
     settings = server.settings
     await refresh(server)
     options = Options(
-        execute,
+        manner.execute,
+        manner.resource_type,
+        manner.source_url,
         settings.base_url,
         settings.max_json_depth,
         settings.time_zone,
@@ -100,10 +123,11 @@ async def load(
         await asyncio.sleep(0)
 
     try:
-        for batch in batches:
-            names = [f"{_whole_path(source.file)}:{source.line}" for source in batch.sources]
+        found = iter(batches)
+        # Reading waits for the disk, and passing over what is too long takes its time.
+        while (batch := await asyncio.to_thread(next, found, None)) is not None:
+            names = [manner.name(source) for source in batch.sources]
             ahead.append((batch, asyncio.create_task(preparers.prepare(batch.bodies, names, options))))
-            await asyncio.sleep(0)
             if len(ahead) > workers * BATCHES_AHEAD:
                 await write_next()
         while ahead:
@@ -115,11 +139,6 @@ async def load(
         if writing is not None:
             await writing
     return loaded
-
-
-@lru_cache(maxsize=16)
-def _whole_path(file: Path) -> Path:
-    return file.resolve()
 
 
 async def _store(

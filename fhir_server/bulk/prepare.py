@@ -31,6 +31,9 @@ class Options(msgspec.Struct, frozen=True):
     """What a worker needs to know of settings and command line."""
 
     execute: bool = False
+    resource_type: str = ""
+    """The only one; "" for any."""
+    source_url: str = ""
     base_url: str = ""
     max_json_depth: int = 100
     time_zone: str = "Europe/London"
@@ -88,11 +91,14 @@ def _prepare(body: bytes, name: str, options: Options, registry: Registry) -> Pr
         resource_type = resource.get("resourceType")
         if resource_type not in spec.RESOURCE_TYPES:
             raise InvalidResource("resourceType is missing or names no resource type of R4.", expression="resourceType")
+        if options.resource_type not in ("", resource_type):
+            raise InvalidResource(f"This file is said to hold {options.resource_type} only.", expression="resourceType")
         if options.execute and resource_type == "Bundle" and resource.get("type") in EXECUTABLE:
             return Executable()
         validate(resource)
-        if options.base_url:
-            localise(resource, options.base_url)
+        for base in (options.base_url, options.source_url):
+            if base:
+                localise(resource, base)
         logical_id = resource.get("id")
         draft = prepare(
             resource,

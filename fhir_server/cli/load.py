@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from fhir_server.bulk.load import Loaded, load
+from fhir_server.bulk.load import Loaded, Manner, load
 from fhir_server.bulk.preparers import Preparers, preparing_processes
 from fhir_server.bulk.source import START, Batch, batches, files_of
 from fhir_server.cli.failures import explained
@@ -121,7 +121,7 @@ async def _load(
             found,
             preparers,
             workers=arguments.processes,
-            execute=arguments.execute,
+            manner=Manner(execute=arguments.execute),
             on_progress=on_progress,
             loaded=loaded,
         )

@@ -130,7 +130,8 @@ async def _file(server: Server, job: AsyncJob, name: str) -> Response:
         raise ResourceGone("The file is no longer here; ask for a new export.")
     content, size = found
     content_type = GZIP if name.endswith(".gz") else FHIR_NDJSON
-    return Response(200, content, {"Content-Length": str(size)}, content_type)
+    headers = {} if size is None else {"Content-Length": str(size)}
+    return Response(200, content, headers, content_type)
 
 
 def _accepted(request: Request, job: AsyncJob) -> Response:

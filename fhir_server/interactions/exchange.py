@@ -76,8 +76,8 @@ class Made(Protocol):
 
     def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]: ...
 
-    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int] | None:
-        """Content and size of one of its files; None when there is none of this name."""
+    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int | None] | None:
+        """Content and, where it is known, size of one of its files; None when there is none of this name."""
         ...
 
     async def discard(self, job: AsyncJob) -> None: ...

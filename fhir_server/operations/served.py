@@ -5,6 +5,7 @@ from __future__ import annotations
 from fhir_server.operations.apply import apply
 from fhir_server.operations.everything import everything
 from fhir_server.operations.export import export
+from fhir_server.operations.imports import import_files
 from fhir_server.operations.lastn import lastn
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.populate import populate
@@ -51,6 +52,7 @@ OPERATIONS = (
     operation("OperationDefinition-export.json", export),
     operation("OperationDefinition-Patient-export.json", export),
     operation("OperationDefinition-Group-export.json", export),
+    operation("OperationDefinition-import.json", import_files),
     operation("OperationDefinition-reindex.json", reindex, also_get=True),
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.bulk.load import Loaded, load
+from fhir_server.bulk.load import Loaded, Manner, load
 from fhir_server.bulk.preparers import Preparers
 from fhir_server.bulk.source import BATCH_RESOURCES, Batch, batches, files_of
 from fhir_server.errors import FhirError
@@ -64,7 +64,7 @@ async def load_files(server: Server, *paths: Path, execute: bool = False) -> Loa
     preparers = Preparers(lambda: ThreadPoolExecutor(2))
     found = batches(files_of(paths), limit=server.settings.max_body_bytes)
     try:
-        return await load(server, found, preparers, workers=2, execute=execute)
+        return await load(server, found, preparers, workers=2, manner=Manner(execute=execute))
     finally:
         preparers.close()
 
