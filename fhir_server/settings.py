@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_server.model.instant import moment_of
 
+SHORTEST_KEY = 32
+"""Characters of `pseudonym_key`."""
+
 
 class Settings(BaseSettings):
     """Read from FHIR_* environment variables; the command line overrides them."""
@@ -100,6 +103,11 @@ class Settings(BaseSettings):
     import_max_bytes: int = Field(
         20_000_000_000, ge=1024, description="Largest file that $import fetches, as it comes."
     )
+    pseudonym_key: str = Field(
+        "",
+        repr=False,
+        description="Secret of 32 characters or more, from which the pseudonyms of de-identified exports are made.",
+    )
     jobs_seconds: float = Field(
         60.0, ge=0, description="How often serve looks whether a new day's windows and reminders are due; 0: never."
     )
@@ -138,6 +146,13 @@ class Settings(BaseSettings):
     def _sources_are_absolute(cls, value: str) -> str:
         if not all(_is_web_address(one.strip()) for one in value.split(",") if one.strip()):
             raise ValueError("must be absolute http or https URLs, separated by commas")
+        return value
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _key_is_long(cls, value: str) -> str:
+        if value and len(value) < SHORTEST_KEY:
+            raise ValueError(f"must have {SHORTEST_KEY} characters or more, made at random")
         return value
 
     @field_validator("clock")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fhir_server.bulk.export.deidentified import deidentifier_of
 from fhir_server.bulk.export.exporter import STEP_SECONDS, Exporter, Open, Sink
 from fhir_server.bulk.export.files import DiskFile
 from fhir_server.bulk.export.people import people_of
@@ -48,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name[1:]}", action="append", default=[], metavar="VALUE", help=f"As {name} of $export."
         )
+    parser.add_argument(
+        "--deidentify", metavar="PROJECT", help="De-identified for this project; the key is FHIR_PSEUDONYM_KEY."
+    )
     parser.add_argument("--gzip", action="store_true", help="Compress.")
     add_settings(parser, ("database", "base_url", "canonical_base", "time_zone"))
 
@@ -77,7 +81,8 @@ async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
         await refresh(server)
         plan = await plan_of(_call(server, arguments))
         people = await people_of(server, plan, server.clock.today())
-        exporter = Exporter(server, plan, people, _opening(arguments.output))
+        deidentifier = await deidentifier_of(server, plan)
+        exporter = Exporter(server, plan, people, _opening(arguments.output), deidentifier)
         place, lines = Place(), 0
         while place.number < plan.parts:
             written = await exporter.step(place, STEP_SECONDS)
@@ -86,7 +91,8 @@ async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
     finally:
         await store.close()
     left_out = f"; {place.opted_out} patients who refuse were left out" if place.opted_out else ""
-    print(f"{lines} resources{left_out}.", file=sys.stderr)
+    types = f"; not de-identified, and so left out: {', '.join(plan.left_out)}" if plan.left_out else ""
+    print(f"{lines} resources{left_out}{types}.", file=sys.stderr)
 
 
 def _opening(output: str) -> Open:
@@ -102,6 +108,8 @@ def _opening(output: str) -> Open:
 def _call(server: Server, arguments: argparse.Namespace) -> OperationRequest:
     """The command as the operation would be called."""
     parameters: dict[str, list[Any]] = {name: getattr(arguments, name[1:]) for name in _PARAMETERS}
+    if arguments.deidentify is not None:
+        parameters["_deidentify"] = [arguments.deidentify]
     if arguments.gzip:
         parameters["_outputFormat"] = ["ndjson.gz"]
     request = Request("GET", "$export", base_url=server.settings.base_url)

@@ -19,6 +19,7 @@ from fhir_server.interactions.prefer import preference
 from fhir_server.model.instant import parse_instant
 from fhir_server.model.reference import parse_reference
 from fhir_server.operations.export_plan import KIND, Filter, Plan
+from fhir_server.operations.export_project import deidentifiable, fingerprint, read_project
 from fhir_server.operations.patient_record import OF_PATIENTS
 from fhir_server.operations.request import OperationRequest
 from fhir_server.operations.stored import content_of
@@ -50,7 +51,11 @@ async def plan_of(call: OperationRequest) -> Plan:
     if call.level == "instance":
         group_version = present(await call.server.store.read(call.scope, *call.target), *call.target)
         group = (group_version.logical_id, group_version.version_id)
+    project = read_project(call)
     types = await _types(call, of_patients=of_patients)
+    left_out: tuple[str, ...] = ()
+    if project:
+        types, left_out = deidentifiable(types, _split(call, "_type"))
     if call.many("includeAssociatedData"):
         raise InvalidResource(
             "includeAssociatedData is not supported: name the types you need in _type.", code="not-supported"
@@ -70,6 +75,9 @@ async def plan_of(call: OperationRequest) -> Plan:
         filters=_filters(call, types),
         deletions=since is not None,
         gzip=_compressed(call),
+        project=project,
+        key_fingerprint=fingerprint(call.server.settings, project) if project else "",
+        left_out=left_out,
     )
 
 

@@ -42,6 +42,12 @@ class Plan(msgspec.Struct, frozen=True):
     deletions: bool = False
     """What was deleted since `first` is told."""
     gzip: bool = False
+    project: str = ""
+    """De-identified for this project; empty for an export as things are stored."""
+    key_fingerprint: str = ""
+    """Of the key of its pseudonyms."""
+    left_out: tuple[str, ...] = ()
+    """Types that cannot be de-identified."""
 
     @property
     def parts(self) -> int:

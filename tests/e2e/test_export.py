@@ -225,6 +225,7 @@ def test_named_patients(exports: Exports) -> None:
         ("$export", {"_type": "Patient", "_typeFilter": "Observation?code=x"}, 400),
         ("$export", {"_elements": "Patient.nothing"}, 400),
         ("$export", {"includeAssociatedData": "LatestProvenanceResources"}, 400),
+        ("$export", {"_deidentify": "no-key"}, 422),
         ("$export", {"_unknown": "1"}, 400),
         ("Group/none/$export", {}, 404),
     ],

@@ -1,6 +1,6 @@
 """One export carried out: pages of resources become lines of files, step by step; a step can be done again.
 
-Nothing is parsed unless elements are left out: a stored body is a line as it stands.
+Nothing is parsed unless elements are left out or it is de-identified: a stored body is a line as it stands.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from isal import igzip
 
 from fhir_server.bulk.export.people import People
+from fhir_server.deidentification.deidentifier import Deidentifier
 from fhir_server.interactions.binary import complete_body
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.subset import Subset
@@ -71,6 +72,7 @@ class Exporter:
     plan: Plan
     people: People
     open: Open
+    deidentifier: Deidentifier | None = None
     _queries: dict[str, Query] = field(default_factory=dict)
 
     async def step(self, place: Place, seconds: float) -> Written:
@@ -153,11 +155,17 @@ class Exporter:
         if rows and self.people.matter:
             owners = await self.server.store.exports.owners([seq for seq, _ in rows], self.plan.snapshot)
             rows = [(seq, body) for seq, body in rows if self.people.allow(owners.get(seq, ()))]
-        elements = self.plan.elements_of(resource_type)
-        if not elements:
-            return [body for _, body in rows]
-        subset = Subset(elements=elements)
-        return [subset.of(bytes(body)) for _, body in rows]
+        bodies: Sequence[bytes] = [body for _, body in rows]
+        if self.deidentifier is not None:
+            bodies = await asyncio.to_thread(self._deidentified, bodies)
+        if elements := self.plan.elements_of(resource_type):
+            subset = Subset(elements=elements)
+            bodies = [subset.of(bytes(body)) for body in bodies]
+        return bodies
+
+    def _deidentified(self, bodies: Sequence[bytes]) -> Sequence[bytes]:
+        assert self.deidentifier is not None
+        return [self.deidentifier.of(bytes(body)) for body in bodies]
 
     async def _search(
         self, resource_type: str, criteria: tuple[str, ...], place: Place
@@ -198,13 +206,18 @@ class Exporter:
                 {
                     "resourceType": "Bundle",
                     "type": "transaction",
-                    "entry": [{"request": {"method": "DELETE", "url": f"{resource_type}/{logical_id}"}}],
+                    "entry": [{"request": {"method": "DELETE", "url": self._address(resource_type, logical_id)}}],
                 }
             )
             for _, logical_id, version in rows
             if not self.people.matter or self.people.concern(await self._owners(resource_type, logical_id, version - 1))
         ]
         return lines, (rows[-1][0],) if len(rows) == PAGE else None
+
+    def _address(self, resource_type: str, logical_id: str) -> str:
+        if self.deidentifier is not None:
+            logical_id = self.deidentifier.pseudonyms.of(resource_type, logical_id)
+        return f"{resource_type}/{logical_id}"
 
     async def _owners(self, resource_type: str, logical_id: str, version_id: int) -> Sequence[int]:
         """In whose compartments a version was; its index may be gone."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from fhir_server.bulk.export.matches import matches
 from fhir_server.interactions.answer import present
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.identity import rid
 from fhir_server.model.reference import parse_reference
 from fhir_server.operations.export import members_of
 from fhir_server.operations.export_plan import Plan
-from fhir_server.operations.found import query_of
 from fhir_server.operations.stored import content_of
 from fhir_server.pathways.consents import denied
-from fhir_server.storage.base import StoredVersion
 from fhir_server.storage.query import IdIn, Query
 from fhir_server.storage.scope import ALL
 
@@ -88,7 +87,7 @@ async def _refusing(server: Server, plan: Plan, today: date) -> AsyncIterator[st
     given: dict[str, list[Json]] = {}
     system = f"{base}/CodeSystem/msk-consent-category"
     codes = ",".join(f"{system}|{code}" for code in sorted(SECONDARY_USES))
-    async for version in _all(server, "Consent", [("category", codes), ("status", "active")], plan.snapshot):
+    async for version in matches(server, "Consent", [("category", codes), ("status", "active")], plan.snapshot):
         consent = content_of(version)
         patient = parse_reference(str(consent.get("patient", {}).get("reference", "")))
         if patient.is_local and patient.resource_type == "Patient":
@@ -96,17 +95,3 @@ async def _refusing(server: Server, plan: Plan, today: date) -> AsyncIterator[st
     for logical_id, consents in given.items():
         if denied(consents, base, today, zone) & SECONDARY_USES:
             yield logical_id
-
-
-async def _all(
-    server: Server, resource_type: str, criteria: list[tuple[str, str]], snapshot: int
-) -> AsyncIterator[StoredVersion]:
-    query = query_of(server, resource_type, criteria, _PAGE)
-    after = None
-    while True:
-        page = await server.store.search(ALL, replace(query, snapshot=snapshot, after=after))
-        for version in page.matches:
-            yield version
-        after = page.next_after
-        if after is None:
-            return

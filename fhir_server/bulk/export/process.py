@@ -15,6 +15,7 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
+from fhir_server.bulk.export.deidentified import deidentifier_of
 from fhir_server.bulk.export.exporter import Exporter
 from fhir_server.bulk.export.files import ExportFiles, export_folder
 from fhir_server.bulk.export.people import people_of
@@ -73,7 +74,8 @@ async def _exporter(server: Server, order: Order) -> Exporter:
     await refresh(server)
     files = ExportFiles(export_folder(server.settings))
     people = await people_of(server, order.plan, clock_of(server.settings).today())
-    return Exporter(server, order.plan, people, lambda name, length: files.open(order.job, name, length))
+    deidentifier = await deidentifier_of(server, order.plan)
+    return Exporter(server, order.plan, people, lambda name, length: files.open(order.job, name, length), deidentifier)
 
 
 async def _done(server: Server, exporters: dict[str, Exporter], order: Order) -> Done:

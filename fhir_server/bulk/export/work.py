@@ -129,9 +129,12 @@ class ExportAnswer:
         }
         if plan.deletions:
             manifest["deleted"] = listed["deleted"]
-        manifest["extension"] = {
-            f"{self._base}/export": {"patientsOptedOut": place.opted_out, "patientsNotHere": place.missing}
-        }
+        told: dict[str, Any] = {"patientsOptedOut": place.opted_out, "patientsNotHere": place.missing}
+        if plan.project:
+            told["deidentifiedFor"] = plan.project
+            told["pseudonymKey"] = plan.key_fingerprint
+            told["typesLeftOut"] = plan.left_out
+        manifest["extension"] = {f"{self._base}/export": told}
         return manifest
 
     def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int] | None:
