@@ -80,5 +80,7 @@ class Place(msgspec.Struct, frozen=True):
     """Lines of it."""
     opted_out: int = 0
     """Patients left out because they refuse."""
+    opted_out_nationally: int = 0
+    """Those of them who have the national data opt-out."""
     missing: int = 0
     """Members of the Group that are not here."""

@@ -29,7 +29,11 @@ def is_denial(consent: Json) -> bool:
 
 def is_of(consent: Json, today: date, time_zone: str) -> bool:
     """Whether what the Consent says holds on `today` (R4 consent.html: provision.period)."""
-    period = consent.get("provision", {}).get("period", {})
+    return holds(consent.get("provision", {}).get("period", {}), today, time_zone)
+
+
+def holds(period: Json, today: date, time_zone: str) -> bool:
+    """Whether a Period, open where it has no side, is about any of `today`."""
     first, last = (period_of(str(period.get(side, "")), time_zone) for side in ("start", "end"))
     day = period_of(today.isoformat(), time_zone)
     assert day is not None

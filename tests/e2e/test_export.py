@@ -131,6 +131,18 @@ def refusal(patient: str, category: str) -> Json:
     }
 
 
+def opt_out(patient: str, status: str = "active", **period: str) -> Json:
+    """The national data opt-out, as a Flag."""
+    flag = {
+        "resourceType": "Flag",
+        "id": f"opt-out-{patient}",
+        "status": status,
+        "code": {"coding": [{"system": f"{BASE}/CodeSystem/msk-flag", "code": "national-data-opt-out"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+    }
+    return {**flag, "period": period} if period else flag
+
+
 def group(name: str, *members: str, **flags: bool) -> Json:
     listed: list[Json] = [{"entity": {"reference": f"Patient/{one}"}} for one in members]
     for member in listed:
@@ -168,7 +180,8 @@ def test_the_system_without_those_who_refuse(exports: Exports) -> None:
     assert {f"{one['resourceType']}/{one['id']}" for one in listed} == SYSTEM
     assert manifest["request"].endswith("/fhir/$export")
     assert (manifest["requiresAccessToken"], manifest["error"]) == (False, [])
-    assert manifest["extension"] == {f"{BASE}/export": {"patientsOptedOut": 1, "patientsNotHere": 0}}
+    counts = {"patientsOptedOut": 1, "patientsNationallyOptedOut": 0, "patientsNotHere": 0}
+    assert manifest["extension"] == {f"{BASE}/export": counts}
     for path in exports.folder.glob("*/*"):
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     for one in listed:
@@ -200,6 +213,41 @@ def test_a_group(exports: Exports) -> None:
     manifest = exports.manifest("Group/with-lost/$export", _type="Patient")
     assert [one["id"] for one in exports.resources(manifest)] == ["a"]
     assert manifest["extension"][f"{BASE}/export"]["patientsNotHere"] == 1
+
+
+def test_the_national_data_opt_out(exports: Exports) -> None:
+    """Nothing of the patient is in any file, nor that it was deleted, while a Flag of it is active."""
+    names = [f"o{uuid.uuid4().hex[:8]}{letter}" for letter in "abcde"]
+    flagged, ended, later, inactive, other = names
+    exports.store(*({"resourceType": "Patient", "id": one} for one in names))
+    exports.store(*(observation(f"x-{one}", one) for one in names), observation(f"y-{flagged}", flagged))
+    exports.store(
+        opt_out(flagged, start="2026-01-01"),
+        opt_out(ended, end="2026-01-01"),
+        opt_out(later, start="2999-01-01"),
+        opt_out(inactive, status="inactive"),
+        group(f"g-{flagged}", *names),
+    )
+    kept = {ended, later, inactive, other}
+    try:
+        for path in ("$export", "Patient/$export", f"Group/g-{flagged}/$export"):
+            manifest = exports.manifest(path, _type="Patient,Observation,Flag")
+            listed = exports.resources(manifest)
+            assert not [one for one in listed if flagged in json.dumps(one)]
+            assert {one["id"] for one in listed if one["resourceType"] == "Patient"} >= kept
+            told = manifest["extension"][f"{BASE}/export"]
+            assert (told["patientsOptedOut"], told["patientsNationallyOptedOut"]) == (2, 1)
+        exports.http.delete(f"Observation/y-{flagged}").raise_for_status()
+        exports.http.delete(f"Observation/x-{other}").raise_for_status()
+        since = exports.manifest(_type="Observation", _since=manifest["transactionTime"])
+        told = [one["entry"][0]["request"]["url"] for one in exports.resources(since, "deleted")]
+        assert told == [f"Observation/x-{other}"]
+    finally:
+        exports.http.delete(f"Group/g-{flagged}")
+        for one in names:
+            for gone in (f"Flag/opt-out-{one}", f"Observation/x-{one}", f"Patient/{one}"):
+                exports.http.delete(gone)
+    assert exports.manifest()["extension"][f"{BASE}/export"]["patientsOptedOut"] == 1
 
 
 def test_named_patients(exports: Exports) -> None:

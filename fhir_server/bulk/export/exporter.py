@@ -79,7 +79,12 @@ class Exporter:
         """Go on from `place` for about so long; all that is told of is on disk when this returns."""
         deadline = time.monotonic() + seconds
         lines: dict[str, int] = {}
-        place = msgspec.structs.replace(place, opted_out=len(self.people.refusing), missing=self.people.missing)
+        place = msgspec.structs.replace(
+            place,
+            opted_out=len(self.people.refusing),
+            opted_out_nationally=len(self.people.nationally),
+            missing=self.people.missing,
+        )
         with ExitStack() as opened:
             files, ahead = _OpenFiles(self.open, opened), _Ahead()
             try:

@@ -129,7 +129,11 @@ class ExportAnswer:
         }
         if plan.deletions:
             manifest["deleted"] = listed["deleted"]
-        told: dict[str, Any] = {"patientsOptedOut": place.opted_out, "patientsNotHere": place.missing}
+        told: dict[str, Any] = {
+            "patientsOptedOut": place.opted_out,
+            "patientsNationallyOptedOut": place.opted_out_nationally,
+            "patientsNotHere": place.missing,
+        }
         if plan.project:
             told["deidentifiedFor"] = plan.project
             told["pseudonymKey"] = plan.key_fingerprint
