@@ -26,6 +26,7 @@ from fhir_server.operations.score_on_write import scoring_on_write
 from fhir_server.operations.served import served_operations
 from fhir_server.settings import Settings
 from fhir_server.storage import open_store
+from fhir_server.storage.put_off import index_put_off
 
 SETTINGS = (
     "database",
@@ -89,8 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
                 show(batch)
 
             found = batches(files, limit=settings.max_body_bytes, start=state.place)
+            size = sum(file.stat().st_size for file in files)
             with preparing_processes(arguments.processes) as preparers:
-                asyncio.run(_load(settings, arguments, preparers, found, on_progress, loaded))
+                asyncio.run(_load(settings, arguments, preparers, found, size, on_progress, loaded))
         state.end()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
@@ -106,6 +108,7 @@ async def _load(
     arguments: argparse.Namespace,
     preparers: Preparers,
     found: Iterator[Batch],
+    size: int,
     on_progress: Callable[[Batch], None],
     loaded: Loaded,
 ) -> None:
@@ -113,20 +116,24 @@ async def _load(
     assert task is not None
     # Once only: a second Ctrl-C would end the closing of the store and the writes under way.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: task.cancelling() or task.cancel())
-    store = await open_store(settings)
-    try:
-        server = scoring_on_write(Server(store, settings, served_operations(settings.canonical_base)))
-        await load(
-            server,
-            found,
-            preparers,
-            workers=arguments.processes,
-            manner=Manner(execute=arguments.execute),
-            on_progress=on_progress,
-            loaded=loaded,
-        )
-    finally:
-        await store.close()
+    async with index_put_off(settings, size) as put_off:
+        store = await open_store(settings, loading=put_off)
+        try:
+            server = scoring_on_write(Server(store, settings, served_operations(settings.canonical_base)))
+            manner = Manner(execute=arguments.execute)
+            await load(
+                server,
+                found,
+                preparers,
+                workers=arguments.processes,
+                manner=manner,
+                on_progress=on_progress,
+                loaded=loaded,
+            )
+        finally:
+            await store.close()
+        if put_off:
+            print("Making the search index.", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from fhir_server.storage.base import Store
 
 
-async def open_store(settings: Settings, *, writing: bool = True, scanning: bool = False) -> Store:
+async def open_store(
+    settings: Settings, *, writing: bool = True, scanning: bool = False, loading: bool = False
+) -> Store:
     """Open the store of `settings.database`; `writing=False` (SQLite) makes a reader whose writes go elsewhere.
 
     `scanning`: what is read is read once, so that no memory is spent on keeping it.
+    `loading`: for a load whose index is put off (storage/put_off.py).
 
-    Raises ValueError for a URL of another kind.
+    Raises ValueError for a URL of another kind; BusinessRule while a load is under way.
     """
     store: Store
     url = settings.database
@@ -32,11 +35,18 @@ async def open_store(settings: Settings, *, writing: bool = True, scanning: bool
             steps=settings.search_steps,
             max_pending=settings.max_pending_writes,
             cache_kib=SCANNING_CACHE_KIB if scanning else READER_CACHE_KIB,
+            loading=loading,
         )
     elif url.startswith(("postgresql://", "postgres://")):
         from fhir_server.storage.postgresql.store import PostgresqlStore  # noqa: PLC0415
 
-        store = PostgresqlStore(url, seconds=settings.search_seconds, max_pending=settings.max_pending_writes)
+        store = PostgresqlStore(
+            url,
+            writing=writing,
+            seconds=settings.search_seconds,
+            max_pending=settings.max_pending_writes,
+            loading=loading,
+        )
     else:
         raise ValueError("The database must be sqlite:///PATH or postgresql://USER@HOST/NAME.")
     await store.open()

@@ -1,6 +1,8 @@
 """`fhir-server load` as a user runs it: generated records, and Bundles stored or executed."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -136,3 +138,35 @@ def test_wrong_nhs_numbers_are_stored_and_told_of(database_url, tmp_path):
     assert "9990000019" not in done.stdout + done.stderr
     with running_server(database_url, tmp_path) as server:
         assert total(server, "Patient") == 2
+
+
+def test_a_large_load_that_is_killed_leaves_a_store_that_is_made_whole(engine, new_database, tmp_path):
+    """docs/decisions/0014: its index is put off; whoever opens the store next makes it, and the load goes on."""
+    database = new_database(engine)
+    many = 6000
+    padding = {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{"x" * 2000}</div>'}
+    with (tmp_path / "in.ndjson").open("w") as out:
+        for n in range(many):
+            person = {"resourceType": "Patient", "id": f"n{n}", "gender": "male", "text": padding}
+            out.write(json.dumps(person) + "\n")
+    state = tmp_path / "state"
+    command = [sys.executable, "-m", "fhir_server.cli.main", "load", tmp_path / "in.ndjson", "--database", database]
+    loading = subprocess.Popen([*command, "--resume", state], stderr=subprocess.DEVNULL, start_new_session=True)
+    while not state.exists():
+        assert loading.poll() is None
+    os.killpg(loading.pid, signal.SIGSTOP)
+    # While it lasts nobody else gets in.
+    check = [sys.executable, "-m", "fhir_server.cli.main", "check", "--database", database]
+    beside = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert beside.returncode != 0
+    assert "under way" in beside.stderr
+    os.killpg(loading.pid, signal.SIGKILL)
+    loading.wait()
+    with running_server(database, tmp_path, "--no-content") as server:
+        assert 500 <= total(server, "Patient?gender=male") < many
+    done = load(database, tmp_path / "in.ndjson", "--resume", state)
+    assert done.returncode == 0, done.stderr
+    with running_server(database, tmp_path, "--no-content") as server:
+        assert total(server, "Patient?gender=male") == many
+    whole = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (whole.returncode, whole.stdout) == (0, "Everything agrees.\n")

@@ -16,6 +16,7 @@ from fhir_server.errors import Conflict
 from fhir_server.storage.sql.followers import SUPERSEDE_SQLITE
 from fhir_server.storage.sql.pending import Pending
 from fhir_server.storage.sql.purge import pack
+from fhir_server.storage.sql.put_off import MARKED
 from fhir_server.storage.sql.transaction import SqlTransaction
 from fhir_server.storage.sqlite.checkpoint import Checkpointer
 from fhir_server.storage.sqlite.connection import CHECK_EVERY, WRITER_CACHE_KIB, connect, translate
@@ -61,6 +62,8 @@ class SqliteEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._checkpointer = Checkpointer(path, synchronous)
         self._known_tokens: set[int] = set()
+        self._postings = self._connection.execute(MARKED).fetchone() is None
+        """Not while they are put off (storage/put_off.py)."""
 
     async def begin(self) -> SqlTransaction:
         deadline = time.monotonic() + BUSY_SECONDS
@@ -129,8 +132,9 @@ class SqliteEngine:
             execute(
                 "INSERT INTO feature (seq, items) VALUES (?, ?)", [(s, pack(items)) for s, items in pending.feature]
             )
-            for postings in _in_key_order([(v, seq) for seq, items in pending.feature for v in items]):
-                execute("INSERT INTO posting (v, seq) VALUES (?, ?)", postings)
+            postings = [(v, seq) for seq, items in pending.feature for v in items] if self._postings else []
+            for piece in _in_key_order(postings):
+                execute("INSERT INTO posting (v, seq) VALUES (?, ?)", piece)
         if pending.stat:
             execute(STAT, [(number, *sums) for number, sums in pending.stats().items()])
 
