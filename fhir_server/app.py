@@ -12,6 +12,7 @@ import structlog
 from fhir_server import spec
 from fhir_server.background import Background
 from fhir_server.bulk.export.files import ExportFiles, export_folder
+from fhir_server.bulk.export.remote import remote_of
 from fhir_server.bulk.export.work import IDLE_SECONDS, ExportAnswer, ExportWork
 from fhir_server.bulk.imports.work import ImportAnswer, ImportWork
 from fhir_server.http.application import Application, Parts
@@ -76,7 +77,7 @@ def create_app(
         duties = _Duties(server, dispatch, forward_socket) if first else None
         if duties is not None:
             await duties.start()
-        files = ExportFiles(export_folder(settings))
+        files = ExportFiles(export_folder(settings), remote_of(settings))
         imports = ImportWork(export_folder(settings))
         server.made = {EXPORT: ExportAnswer(files, settings.canonical_base), IMPORT: ImportAnswer(imports, server)}
         background = Background()

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         description="Where the files of $export lie, and for a while those of $import. Empty: exports beside an SQLite "
         "file, or in the working folder.",
     )
+    export_storage: str = Field(
+        "",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9._/-]*)?)?$",
+        description="S3-compatible storage for the files of $export: s3://BUCKET/PREFIX, with the AWS_* variables of "
+        "the environment. Empty: the folder.",
+    )
     import_sources: str = Field(
         "", description="Comma-separated URLs below which $import fetches files. Empty: only Binaries of this server."
     )

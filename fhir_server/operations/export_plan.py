@@ -54,6 +54,17 @@ class Plan(msgspec.Struct, frozen=True):
         """The types, and as many again where deletions are told."""
         return len(self.types) * (2 if self.deletions else 1)
 
+    def part(self, place: Place) -> tuple[str, bool]:
+        """The type whose turn it is at `place`, and whether it is that of its deletions."""
+        return self.types[place.number % len(self.types)], place.number >= len(self.types)
+
+    def file(self, place: Place) -> str:
+        """Name of the file that is written at `place`; "" when all are whole."""
+        if place.number >= self.parts:
+            return ""
+        resource_type, deletions = self.part(place)
+        return f"{f'{DELETED}.' if deletions else ''}{resource_type}.{place.file}{self.suffix}"
+
     @property
     def suffix(self) -> str:
         return ".ndjson.gz" if self.gzip else ".ndjson"
@@ -84,3 +95,5 @@ class Place(msgspec.Struct, frozen=True):
     """Those of them who have the national data opt-out."""
     missing: int = 0
     """Members of the Group that are not here."""
+    shipped: bool = False
+    """All files are where they are fetched from, if that is not where they were made."""

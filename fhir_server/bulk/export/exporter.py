@@ -21,7 +21,7 @@ from fhir_server.deidentification.deidentifier import Deidentifier
 from fhir_server.interactions.binary import complete_body
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.subset import Subset
-from fhir_server.operations.export_plan import DELETED, Place, Plan
+from fhir_server.operations.export_plan import Place, Plan
 from fhir_server.operations.stored import content_of
 from fhir_server.search.conditional import conditional_criteria
 from fhir_server.search.extract import extract
@@ -93,7 +93,7 @@ class Exporter:
                     found, after = await self._read(place)
                     place = msgspec.structs.replace(place, length=place.length + await ahead.done())
                     if found:
-                        name = self._name(place)
+                        name = self.plan.file(place)
                         ahead.begin(partial(self._write, files, name, place.length, found))
                         lines[name] = lines.get(name, 0) + len(found)
                         place = msgspec.structs.replace(place, lines=place.lines + len(found))
@@ -107,16 +107,6 @@ class Exporter:
                 with suppress(OSError):
                     await ahead.done()
         return Written(place, lines)
-
-    def _name(self, place: Place) -> str:
-        resource_type, deletions = self._part(place)
-        prefix = f"{DELETED}." if deletions else ""
-        return f"{prefix}{resource_type}.{place.file}{self.plan.suffix}"
-
-    def _part(self, place: Place) -> tuple[str, bool]:
-        """The type whose turn it is, and whether it is that of its deletions."""
-        types = self.plan.types
-        return types[place.number % len(types)], place.number >= len(types)
 
     def _write(self, files: _OpenFiles, name: str, length: int, lines: Sequence[bytes]) -> int:
         """How many bytes the lines came to."""
@@ -137,7 +127,7 @@ class Exporter:
 
     async def _read(self, place: Place) -> tuple[Sequence[bytes], tuple[int | str | None, ...] | None]:
         """Lines, and the place after them; None when the part is done."""
-        resource_type, deletions = self._part(place)
+        resource_type, deletions = self.plan.part(place)
         if deletions:
             return await self._deletions(resource_type, place)
         criteria = self.plan.criteria_of(resource_type)

@@ -19,6 +19,7 @@ from fhir_server.bulk.export.deidentified import deidentifier_of
 from fhir_server.bulk.export.exporter import Exporter
 from fhir_server.bulk.export.files import ExportFiles, export_folder
 from fhir_server.bulk.export.people import people_of
+from fhir_server.bulk.export.remote import remote_of
 from fhir_server.clock import clock_of
 from fhir_server.errors import FhirError, Overloaded
 from fhir_server.interactions.async_request import INTERNAL
@@ -43,6 +44,8 @@ class Order(msgspec.Struct, frozen=True):
     plan: Plan
     place: Place
     seconds: float
+    whole: tuple[str, ...] = ()
+    """Files to be shipped: nothing is added to them any more."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -58,10 +61,11 @@ async def serve(settings: Settings, input_: BinaryIO, output: BinaryIO) -> None:
     try:
         server = Server(store, settings)
         exporters: dict[str, Exporter] = {}
+        files = ExportFiles(export_folder(settings), remote_of(settings))
         while line := await asyncio.to_thread(input_.readline):
             order = msgspec.json.decode(line, type=Order)
             try:
-                done = await _done(server, exporters, order)
+                done = await _done(server, files, exporters, order)
             except Overloaded:
                 break  # without its database; the job is not lost
             output.write(msgspec.json.encode(done) + b"\n")
@@ -70,20 +74,20 @@ async def serve(settings: Settings, input_: BinaryIO, output: BinaryIO) -> None:
         await store.close()
 
 
-async def _exporter(server: Server, order: Order) -> Exporter:
+async def _exporter(server: Server, files: ExportFiles, order: Order) -> Exporter:
     await refresh(server)
-    files = ExportFiles(export_folder(server.settings))
     people = await people_of(server, order.plan, clock_of(server.settings).today())
     deidentifier = await deidentifier_of(server, order.plan)
     return Exporter(server, order.plan, people, lambda name, length: files.open(order.job, name, length), deidentifier)
 
 
-async def _done(server: Server, exporters: dict[str, Exporter], order: Order) -> Done:
+async def _done(server: Server, files: ExportFiles, exporters: dict[str, Exporter], order: Order) -> Done:
     """`exporters`: that of the last job. Raises Overloaded when the database is away."""
     try:
         if order.job not in exporters:
             exporters.clear()
-            exporters[order.job] = await _exporter(server, order)
+            exporters[order.job] = await _exporter(server, files, order)
+        await files.ship(order.job, order.whole)
         written = await exporters[order.job].step(order.place, order.seconds)
     except Overloaded:
         raise
@@ -94,7 +98,8 @@ async def _done(server: Server, exporters: dict[str, Exporter], order: Order) ->
     except Exception as error:
         _log.error("export failed", trace=trace(error))
         return Done(order.place, {}, INTERNAL)
-    return Done(written.place, written.lines)
+    shipped = order.place.number >= order.plan.parts
+    return Done(msgspec.structs.replace(written.place, shipped=shipped), written.lines)
 
 
 def main() -> None:

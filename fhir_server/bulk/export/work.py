@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from fhir_server.bulk.export.exporter import STEP_SECONDS
 from fhir_server.bulk.export.files import ExportFiles
 from fhir_server.bulk.export.process import Done, Order
 from fhir_server.errors import FhirError, Overloaded
+from fhir_server.interactions.async_request import KEPT_SECONDS
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.instant import format_instant
 from fhir_server.operations.async_worker import Step
@@ -42,9 +44,12 @@ class ExportWork:
     async def step(self, server: Server, job: AsyncJob) -> Step | None:
         plan = msgspec.json.decode(job.plan, type=Plan)
         place = msgspec.json.decode(job.place, type=Place) if job.place else Place()
-        if place.number >= plan.parts:
+        remote = bool(self._settings.export_storage)
+        if place.number >= plan.parts and (place.shipped or not remote):
             return None
-        done = await self._carry_on(Order(job.id, plan, place, STEP_SECONDS))
+        made = await server.store.async_jobs.files(job.id) if remote else []
+        whole = tuple(one.name for one in made if one.name != plan.file(place))
+        done = await self._carry_on(Order(job.id, plan, place, STEP_SECONDS, whole))
         if done.refusal:
             raise FhirError(done.refusal)
         output = [Output(name, lines, b"") for name, lines in done.lines.items()]
@@ -114,11 +119,13 @@ class ExportAnswer:
         """HL7 Bulk Data Access, export.html, "Response - Output Manifest"."""
         plan = msgspec.json.decode(job.plan, type=Plan)
         place = msgspec.json.decode(job.place, type=Place) if job.place else Place()
+        lasting = timedelta(microseconds=job.updated - time.time_ns() // 1000, seconds=KEPT_SECONDS)
         listed: dict[str, list[dict[str, Any]]] = {"output": [], "deleted": []}
         for one in files:
             deleted = one.name.startswith(f"{DELETED}.")
             of_type = "Bundle" if deleted else one.name.partition(".")[0]
-            entry = {"type": of_type, "url": f"{address}/{one.name}", "count": one.lines}
+            link = self._files.link(job.id, one.name, lasting) or f"{address}/{one.name}"
+            entry = {"type": of_type, "url": link, "count": one.lines}
             listed["deleted" if deleted else "output"].append(entry)
         manifest: dict[str, Any] = {
             "transactionTime": format_instant(plan.time).decode(),
