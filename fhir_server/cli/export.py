@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.bulk.export.deidentified import deidentifier_of
-from fhir_server.bulk.export.exporter import STEP_SECONDS, Exporter, Open, Sink
+from fhir_server.bulk.export.encodings import Sink
+from fhir_server.bulk.export.exporter import STEP_SECONDS, Exporter, Open
 from fhir_server.bulk.export.files import DiskFile
 from fhir_server.bulk.export.people import people_of
+from fhir_server.bulk.export.work import PARQUET_SECONDS
 from fhir_server.cli.options import add_settings, settings_of
 from fhir_server.errors import FhirError
 from fhir_server.interactions.current_registry import refresh
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deidentify", metavar="PROJECT", help="De-identified for this project; the key is FHIR_PSEUDONYM_KEY."
     )
     parser.add_argument("--gzip", action="store_true", help="Compress.")
+    parser.add_argument("--parquet", action="store_true", help="Parquet files instead of lines.")
     add_settings(parser, ("database", "base_url", "canonical_base", "time_zone"))
 
 
@@ -61,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure("warning")
     if arguments.output != "-" and Path(arguments.output).exists() and any(Path(arguments.output).iterdir()):
         print(f"fhir-server: {arguments.output} is not empty: name a new folder.", file=sys.stderr)
+        return 2
+    if arguments.parquet and (arguments.gzip or arguments.output == "-"):
+        print("fhir-server: --parquet goes with a folder, and without --gzip.", file=sys.stderr)
         return 2
     try:
         asyncio.run(_export(settings_of(arguments), arguments))
@@ -85,7 +91,7 @@ async def _export(settings: Settings, arguments: argparse.Namespace) -> None:
         exporter = Exporter(server, plan, people, _opening(arguments.output), deidentifier)
         place, lines = Place(), 0
         while place.number < plan.parts:
-            written = await exporter.step(place, STEP_SECONDS)
+            written = await exporter.step(place, PARQUET_SECONDS if arguments.parquet else STEP_SECONDS)
             place = written.place
             lines += sum(written.lines.values())
     finally:
@@ -110,8 +116,8 @@ def _call(server: Server, arguments: argparse.Namespace) -> OperationRequest:
     parameters: dict[str, list[Any]] = {name: getattr(arguments, name[1:]) for name in _PARAMETERS}
     if arguments.deidentify is not None:
         parameters["_deidentify"] = [arguments.deidentify]
-    if arguments.gzip:
-        parameters["_outputFormat"] = ["ndjson.gz"]
+    if arguments.gzip or arguments.parquet:
+        parameters["_outputFormat"] = ["parquet" if arguments.parquet else "ndjson.gz"]
     request = Request("GET", "$export", base_url=server.settings.base_url)
     if arguments.group is not None:
         return OperationRequest(server, request, "instance", "Group", arguments.group, None, parameters)

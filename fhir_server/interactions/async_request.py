@@ -36,6 +36,7 @@ MOST_UNFINISHED = 20
 NDJSON = "application/x-ndjson"
 FHIR_NDJSON = "application/fhir+ndjson"
 GZIP = "application/gzip"
+PARQUET = "application/vnd.apache.parquet"
 INTERNAL = "The request failed within the server; its log says how."
 """The failure of a job that no refusal explains."""
 
@@ -129,7 +130,7 @@ async def _file(server: Server, job: AsyncJob, name: str) -> Response:
     if found is None:
         raise ResourceGone("The file is no longer here; ask for a new export.")
     content, size = found
-    content_type = GZIP if name.endswith(".gz") else FHIR_NDJSON
+    content_type = GZIP if name.endswith(".gz") else PARQUET if name.endswith(".parquet") else FHIR_NDJSON
     headers = {} if size is None else {"Content-Length": str(size)}
     return Response(200, content, headers, content_type)
 

@@ -6,6 +6,7 @@ is done by bulk/export/.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from fhir_server.interactions.exchange import Response
 from fhir_server.interactions.prefer import preference
 from fhir_server.model.instant import parse_instant
 from fhir_server.model.reference import parse_reference
-from fhir_server.operations.export_plan import KIND, Filter, Plan
+from fhir_server.operations.export_plan import KIND, NDJSON, NDJSON_GZ, PARQUET, Filter, Plan
 from fhir_server.operations.export_project import deidentifiable, fingerprint, read_project
 from fhir_server.operations.patient_record import OF_PATIENTS
 from fhir_server.operations.request import OperationRequest
@@ -26,13 +27,15 @@ from fhir_server.operations.stored import content_of
 from fhir_server.search.conditional import conditional_criteria
 
 _FORMATS = {
-    "application/fhir+ndjson": False,
-    "application/ndjson": False,
-    "ndjson": False,
-    "application/fhir+ndjson+gzip": True,
-    "ndjson.gz": True,
+    "application/fhir+ndjson": NDJSON,
+    "application/ndjson": NDJSON,
+    "ndjson": NDJSON,
+    "application/fhir+ndjson+gzip": NDJSON_GZ,
+    "ndjson.gz": NDJSON_GZ,
+    "application/vnd.apache.parquet": PARQUET,
+    "parquet": PARQUET,
 }
-"""Values of _outputFormat, and whether the files are compressed."""
+"""Values of _outputFormat, and how the names of the files end."""
 
 
 async def export(call: OperationRequest) -> Response:
@@ -74,7 +77,7 @@ async def plan_of(call: OperationRequest) -> Plan:
         elements=_elements(call, types),
         filters=_filters(call, types),
         deletions=since is not None,
-        gzip=_compressed(call),
+        suffix=_suffix(call),
         project=project,
         key_fingerprint=fingerprint(call.server.settings, project) if project else "",
         left_out=left_out,
@@ -193,9 +196,15 @@ def _filters(call: OperationRequest, types: tuple[str, ...]) -> tuple[Filter, ..
     return tuple(found)
 
 
-def _compressed(call: OperationRequest) -> bool:
+def _suffix(call: OperationRequest) -> str:
     wanted = str(call.one("_outputFormat") or "ndjson").replace(" ", "+")
     if wanted not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise InvalidResource(f"_outputFormat: {wanted[:100]} is not one of {known}.", code="not-supported")
+    if _FORMATS[wanted] == PARQUET and find_spec("pyarrow") is None:
+        raise InvalidResource(
+            "_outputFormat: this server makes no Parquet files: install the package pyarrow (pip install "
+            "'fhir-server[parquet]'), or ask for ndjson.",
+            code="not-supported",
+        )
     return _FORMATS[wanted]

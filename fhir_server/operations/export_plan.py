@@ -6,6 +6,7 @@ import msgspec
 
 KIND = "export"
 """Of the long request (storage/async_jobs.py)."""
+NDJSON, NDJSON_GZ, PARQUET = SUFFIXES = (".ndjson", ".ndjson.gz", ".parquet")
 DELETED = "deleted"
 """Begins the names of the files of deletions."""
 
@@ -41,7 +42,8 @@ class Plan(msgspec.Struct, frozen=True):
     filters: tuple[Filter, ...] = ()
     deletions: bool = False
     """What was deleted since `first` is told."""
-    gzip: bool = False
+    suffix: str = NDJSON
+    """Of its files; one of SUFFIXES."""
     project: str = ""
     """De-identified for this project; empty for an export as things are stored."""
     key_fingerprint: str = ""
@@ -63,11 +65,9 @@ class Plan(msgspec.Struct, frozen=True):
         if place.number >= self.parts:
             return ""
         resource_type, deletions = self.part(place)
-        return f"{f'{DELETED}.' if deletions else ''}{resource_type}.{place.file}{self.suffix}"
-
-    @property
-    def suffix(self) -> str:
-        return ".ndjson.gz" if self.gzip else ".ndjson"
+        if deletions:
+            return f"{DELETED}.{resource_type}.{place.file}{NDJSON if self.suffix == PARQUET else self.suffix}"
+        return f"{resource_type}.{place.file}{self.suffix}"
 
     def elements_of(self, resource_type: str) -> tuple[str, ...]:
         return (*self.elements.get("", ()), *self.elements.get(resource_type, ()))

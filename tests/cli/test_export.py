@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from tests.live_server import running_server
 
 
@@ -31,7 +33,16 @@ def test_folder_and_pipe_and_what_is_refused(engine: str, new_database: Callable
     lines = gzip.decompress((folder / "Patient.1.ndjson.gz").read_bytes()).splitlines()
     assert [json.loads(line) for line in lines] == patients
     assert (folder / "Task.1.ndjson.gz").stat().st_mode & 0o777 == 0o600
-    for arguments in ((str(folder),), ("-", "--type", "Nothing"), ("-", "--group", "none"), ("-", "--since", "today")):
+    tables = tmp_path / "tables"
+    assert command(url, str(tables), "--parquet", "--type", "Patient").returncode == 0
+    assert pq.read_table(tables / "Patient.1.parquet").num_rows == len(patients)
+    for arguments in (
+        (str(folder),),
+        ("-", "--parquet"),
+        ("-", "--type", "Nothing"),
+        ("-", "--group", "none"),
+        ("-", "--since", "today"),
+    ):
         refused = command(url, *arguments)
         assert (refused.returncode, refused.stdout) == (2, b"")
         assert refused.stderr.startswith(b"fhir-server: ")

@@ -8,11 +8,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.live_server import LiveServer, running_server, start_server
@@ -195,6 +197,30 @@ def test_patients_and_types_and_elements_and_gzip(exports: Exports) -> None:
     found = exports.exported("Patient/$export", _type="Observation", _elements="Observation.value,id")
     assert set(found["Observation/of-a"]) == {"resourceType", "id", "meta", "status", "code", "valueInteger"}
     assert "SUBSETTED" in json.dumps(found["Observation/of-a"]["meta"])
+
+
+@pytest.mark.parametrize("name", ["parquet", "application/vnd.apache.parquet"])
+def test_parquet(exports: Exports, name: str, tmp_path: Path) -> None:
+    """The same resources as the lines, with columns to join by."""
+    lines = exports.exported(_type="Patient,Observation,Group")
+    manifest = exports.manifest(_type="Patient,Observation,Group", _outputFormat=name)
+    rows: list[Json] = []
+    for entry in manifest["output"]:
+        answer = exports.http.get(entry["url"], headers={"Accept": "*/*"})
+        assert answer.headers["Content-Type"] == "application/vnd.apache.parquet"
+        assert entry["url"].endswith(".parquet")
+        (tmp_path / "file").write_bytes(answer.content)
+        table = pq.read_table(tmp_path / "file").to_pylist()
+        assert len(table) == entry["count"]
+        assert {row["resource_type"] for row in table} == {entry["type"]}
+        rows += table
+    assert {f"{row['resource_type']}/{row['id']}": json.loads(row["resource"]) for row in rows} == lines
+    for row in rows:
+        meta = json.loads(row["resource"])["meta"]
+        assert row["version_id"] == meta["versionId"]
+        assert row["last_updated"] == datetime.fromisoformat(meta["lastUpdated"])
+    of = {f"{row['resource_type']}/{row['id']}": row["patient"] for row in rows}
+    assert (of["Observation/of-a"], of["Patient/a"], of["Group/clinic"]) == ("Patient/a", "Patient/a", None)
 
 
 def test_a_search_for_a_type(exports: Exports) -> None:

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
 import msgspec
-from isal import igzip
 
+from fhir_server.bulk.export.encodings import Encoder, Sink, encoder
 from fhir_server.bulk.export.people import People
 from fhir_server.deidentification.deidentifier import Deidentifier
 from fhir_server.interactions.binary import complete_body
 from fhir_server.interactions.exchange import Request, Server
 from fhir_server.interactions.subset import Subset
-from fhir_server.operations.export_plan import Place, Plan
+from fhir_server.operations.export_plan import PARQUET, Place, Plan
 from fhir_server.operations.stored import content_of
 from fhir_server.search.conditional import conditional_criteria
 from fhir_server.search.extract import extract
@@ -38,20 +37,7 @@ MOST_LINES = 250_000
 """Of one file."""
 LONGEST_FILE = 1 << 30
 """Bytes beyond which the next file is begun."""
-_COMPRESSION = 1
 _READING = Request("GET", "")
-
-
-class Sink(Protocol):
-    """Where the lines of one file go."""
-
-    def write(self, content: bytes) -> None: ...
-
-    def keep(self) -> None:
-        """What was written outlives a crash when this returns, as far as it can."""
-        ...
-
-    def close(self) -> None: ...
 
 
 Open = Callable[[str, int], Sink]
@@ -94,7 +80,7 @@ class Exporter:
                     place = msgspec.structs.replace(place, length=place.length + await ahead.done())
                     if found:
                         name = self.plan.file(place)
-                        ahead.begin(partial(self._write, files, name, place.length, found))
+                        ahead.begin(partial(files.add, name, place.length, found))
                         lines[name] = lines.get(name, 0) + len(found)
                         place = msgspec.structs.replace(place, lines=place.lines + len(found))
                     if after is None or place.lines >= MOST_LINES or place.length >= LONGEST_FILE:
@@ -102,27 +88,20 @@ class Exporter:
                     place = self._following(place, after)
                 place = msgspec.structs.replace(place, length=place.length + await ahead.done())
                 await asyncio.to_thread(files.keep)
+                if self.plan.file(place) in lines and self.plan.file(place).endswith(PARQUET):
+                    place = _next_file(place)  # nothing can be added to it
             finally:
                 # Not before it has ended are its files closed.
                 with suppress(OSError):
                     await ahead.done()
         return Written(place, lines)
 
-    def _write(self, files: _OpenFiles, name: str, length: int, lines: Sequence[bytes]) -> int:
-        """How many bytes the lines came to."""
-        content = b"\n".join([*lines, b""])
-        if self.plan.gzip:
-            # A member for each page (RFC 1952 section 2.2): the file can be cut between them.
-            content = igzip.compress(content, compresslevel=_COMPRESSION)
-        files.write(name, length, content)
-        return len(content)
-
     def _following(self, place: Place, after: tuple[int | str | None, ...] | None) -> Place:
         change = msgspec.structs.replace
         if after is None:
             return change(place, number=place.number + 1, after=(), file=1, length=0, lines=0)
         if place.lines >= MOST_LINES or place.length >= LONGEST_FILE:
-            return change(place, after=after, file=place.file + 1, length=0, lines=0)
+            return change(_next_file(place), after=after)
         return change(place, after=after)
 
     async def _read(self, place: Place) -> tuple[Sequence[bytes], tuple[int | str | None, ...] | None]:
@@ -223,6 +202,10 @@ class Exporter:
         return extract(resource, self.server.settings.time_zone, self.server.registry).compartments
 
 
+def _next_file(place: Place) -> Place:
+    return msgspec.structs.replace(place, file=place.file + 1, length=0, lines=0)
+
+
 class _Ahead:
     """A write that goes on in a thread."""
 
@@ -244,14 +227,20 @@ class _OpenFiles:
     def __init__(self, open_: Open, stack: ExitStack) -> None:
         self._open = open_
         self._stack = stack
-        self._files: dict[str, Sink] = {}
+        self._files: dict[str, tuple[Encoder, Sink]] = {}
 
-    def write(self, name: str, length: int, content: bytes) -> None:
+    def add(self, name: str, length: int, lines: Sequence[bytes]) -> int:
+        """As Encoder.add; `length`: where the file is written on, if it is not open."""
         if name not in self._files:
-            self._files[name] = self._open(name, length)
-            self._stack.callback(self._files[name].close)
-        self._files[name].write(content)
+            sink = self._open(name, length)
+            self._stack.callback(sink.close)
+            self.keep()  # what has come to its end need not be held
+            self._files[name] = (encoder(name, sink), sink)
+        return self._files[name][0].add(lines)
 
     def keep(self) -> None:
-        for file in self._files.values():
-            file.keep()
+        """No more lines come for the files open so far."""
+        for encoding, sink in self._files.values():
+            encoding.finish()
+            sink.keep()
+        self._files.clear()
