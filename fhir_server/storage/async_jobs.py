@@ -67,6 +67,10 @@ class AsyncJobs(Protocol):
 
     async def one(self, job_id: str) -> AsyncJob | None: ...
 
+    async def all(self) -> list[AsyncJob]:
+        """Those that are kept, the oldest first."""
+        ...
+
     async def files(self, job_id: str) -> list[OutputFile]:
         """What the job has made, by name."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
@@ -57,3 +58,35 @@ def test_a_server_does_it_by_itself_at_its_start(database_url: str, tmp_path: Pa
 def test_without_content_it_says_what_is_missing(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["jobs", "run", "--database", database_url]) == 1
     assert "start the server with its content" in capsys.readouterr().err
+
+
+def test_long_requests_are_listed_and_cancelled(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = str(tmp_path / "files")
+    listing = ["jobs", "list", "--database", database_url]
+    with (
+        running_server(database_url, tmp_path, "--no-content", "--export-folder", files) as server,
+        httpx.Client(base_url=f"{server.base_url}/") as http,
+    ):
+        assert main(listing) == 0
+        assert capsys.readouterr().out == "There are no long requests.\n"
+        http.put("Patient/p", json={"resourceType": "Patient", "id": "p"}).raise_for_status()
+        place = http.get("$export", headers={"Prefer": "respond-async"}).headers["Content-Location"]
+        while http.get(place).status_code == 202:
+            continue
+        job = place.rpartition("/")[2]
+        assert main(listing) == 0
+        titles, told = capsys.readouterr().out.splitlines()
+        assert titles.split()[:4] == ["ID", "KIND", "STATE", "DONE"]
+        assert told.split()[:3] == [job, "export", "completed"]
+        assert main([*listing, "--json"]) == 0
+        (one,) = map(json.loads, capsys.readouterr().out.splitlines())
+        assert (one["id"], one["done"], one["request"]) == (job, "1 of 1", f"{server.base_url}/$export")
+        cancel = ["jobs", "cancel", job, "--database", database_url, "--export-folder", files]
+        assert main(cancel) == 0
+        assert capsys.readouterr().out.startswith(f"export {job} ended")
+        assert http.get(place).status_code == 404
+        assert list(Path(files).iterdir()) == []
+        assert main(cancel) == 1
+        assert f"no long request {job}" in capsys.readouterr().err

@@ -52,6 +52,10 @@ class SqlAsyncJobs:
     async def one(self, job_id: str) -> AsyncJob | None:
         return await _one(self._store.session, job_id)
 
+    async def all(self) -> list[AsyncJob]:
+        sql = f"SELECT {_COLUMNS} FROM async_job j ORDER BY j.created, j.id"
+        return [_job(row) for row in await self._store.session.fetch(sql, ())]
+
     async def files(self, job_id: str) -> list[OutputFile]:
         sql = "SELECT o.file, sum(o.lines) FROM async_output o WHERE o.job = ? GROUP BY o.file ORDER BY o.file"
         session = self._store.session
