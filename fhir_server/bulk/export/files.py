@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -60,6 +61,10 @@ class DiskFile:
         os.close(self._descriptor)
 
 
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
 class ExportFiles:
     """Of all jobs below `root`; with `remote` whole ones are there."""
 
@@ -85,14 +90,16 @@ class ExportFiles:
         return None if self._remote is None else self._remote.link(job_id, name, lasting)
 
     def size(self, job_id: str, name: str) -> int | None:
-        """Bytes; None when there is no such file."""
+        """Bytes; None when there is no such file: a link is none."""
         try:
-            return (self._root / job_id / name).stat().st_size
+            found = (self._root / job_id / name).lstat()
         except OSError:
             return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     async def content(self, job_id: str, name: str) -> AsyncIterator[bytes]:
-        with await asyncio.to_thread((self._root / job_id / name).open, "rb") as file:
+        path = self._root / job_id / name
+        with await asyncio.to_thread(open, path, "rb", opener=_no_link) as file:
             while piece := await asyncio.to_thread(file.read, READ_BYTES):
                 yield piece
 
