@@ -9,7 +9,8 @@ from importlib.metadata import packages_distributions
 
 def declared(repository) -> set[str]:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    extras = (found for name, found in project["optional-dependencies"].items() if name != "dev")
+    requirements = [*project["dependencies"], *(one for extra in extras for one in extra)]
     return {re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-") for requirement in requirements}
 
 
