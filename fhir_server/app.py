@@ -79,7 +79,7 @@ def create_app(
             await duties.start()
         files = ExportFiles(export_folder(settings), remote_of(settings))
         imports = ImportWork(export_folder(settings))
-        server.made = {EXPORT: ExportAnswer(files, settings.canonical_base), IMPORT: ImportAnswer(imports, server)}
+        server.made = {EXPORT: ExportAnswer(files, settings.canonical_base), IMPORT: ImportAnswer(imports)}
         background = Background()
         background.repeat("registry", lambda: refresh(server), REGISTRY_SECONDS)
         exports = ExportWork(settings)

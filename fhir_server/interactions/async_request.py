@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,10 +15,10 @@ from fhir_server.errors import (
     Issue,
     MethodNotAllowed,
     Overloaded,
-    ResourceGone,
     ResourceNotFound,
     operation_outcome,
 )
+from fhir_server.interactions.byte_range import byte_range
 from fhir_server.interactions.exchange import Request, Response, Server
 from fhir_server.model.instant import MICROS, format_instant, http_date
 from fhir_server.model.json import encode
@@ -83,7 +82,7 @@ async def ask_again(server: Server, request: Request, rest: list[str]) -> Respon
             text = "The request is ended, and what it has made is gone."
             return Response(202, _told(text))
         case [name], "GET":
-            return await _file(server, job, name)
+            return await _file(server, request, job, name)
     raise MethodNotAllowed(
         f"{request.method} is not possible here.", headers={"Allow": "GET, HEAD" if rest[1:] else "GET, HEAD, DELETE"}
     )
@@ -118,21 +117,25 @@ def _manifest(job: AsyncJob, files: list[OutputFile], address: str) -> dict[str,
     }
 
 
-async def _file(server: Server, job: AsyncJob, name: str) -> Response:
+async def _file(server: Server, request: Request, job: AsyncJob, name: str) -> Response:
     jobs = server.store.async_jobs
     if job.state != "completed" or all(one.name != name for one in await jobs.files(job.id)):
         raise ResourceNotFound("There is no such file: ask at the address of the request which there are.")
     made = server.made.get(job.kind)
-    if made is None:
-        lines: AsyncIterator[bytes] = jobs.content(job.id, name)
-        return Response(200, lines, content_type=NDJSON)
-    found = made.file(job, name)
-    if found is None:
-        raise ResourceGone("The file is no longer here; ask for a new export.")
-    content, size = found
+    size = None if made is None else made.size(job, name)
+    if made is None or size is None:
+        lines = jobs.content(job.id, name)
+        return Response(200, lines, content_type=NDJSON if made is None else FHIR_NDJSON)
+    # A file never changes, so whoever goes on (If-Range, RFC 9110 section 13.1.5) goes on with the same.
+    tag = f'"{job.id}/{name}"'
+    same = request.header("if-range") in (None, tag)
+    part = byte_range(request.header("range"), size) if same else None
+    start, stop = part or (0, size)
+    headers = {"Content-Length": str(stop - start), "Accept-Ranges": "bytes", "ETag": tag}
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     content_type = GZIP if name.endswith(".gz") else PARQUET if name.endswith(".parquet") else FHIR_NDJSON
-    headers = {} if size is None else {"Content-Length": str(size)}
-    return Response(200, content, headers, content_type)
+    return Response(206 if part else 200, made.content(job, name, start, stop), headers, content_type)
 
 
 def _accepted(request: Request, job: AsyncJob) -> Response:

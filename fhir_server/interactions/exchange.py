@@ -76,8 +76,12 @@ class Made(Protocol):
 
     def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]: ...
 
-    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int | None] | None:
-        """Content and, where it is known, size of one of its files; None when there is none of this name."""
+    def size(self, job: AsyncJob, name: str) -> int | None:
+        """Bytes of one of its files; None for one whose lines are in the store. Raises ResourceGone."""
+        ...
+
+    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Those bytes of a file that has a size."""
         ...
 
     async def discard(self, job: AsyncJob) -> None: ...

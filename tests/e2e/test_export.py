@@ -223,6 +223,27 @@ def test_parquet(exports: Exports, name: str, tmp_path: Path) -> None:
     assert (of["Observation/of-a"], of["Patient/a"], of["Group/clinic"]) == ("Patient/a", "Patient/a", None)
 
 
+def test_a_broken_download_goes_on(exports: Exports) -> None:
+    """RFC 9110 section 14; If-Range with the ETag of the first answer (13.1.5)."""
+    (output,) = exports.manifest(_type="Patient")["output"]
+    whole = exports.http.get(output["url"])
+    assert (whole.status_code, whole.headers["Accept-Ranges"]) == (200, "bytes")
+    size = len(whole.content)
+    for header, if_range, status, content in (
+        ("bytes=0-9", None, 206, whole.content[:10]),
+        ("bytes=10-", whole.headers["ETag"], 206, whole.content[10:]),
+        ("bytes=10-", '"another"', 200, whole.content),
+        ("bytes=-7", None, 206, whole.content[-7:]),
+    ):
+        headers = {"Range": header} | ({"If-Range": if_range} if if_range else {})
+        answer = exports.http.get(output["url"], headers=headers)
+        assert (answer.status_code, answer.content) == (status, content)
+        assert answer.headers["Content-Length"] == str(len(content))
+    refused = exports.http.get(output["url"], headers={"Range": f"bytes={size}-"})
+    assert (refused.status_code, refused.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert refused.json()["resourceType"] == "OperationOutcome"
+
+
 def test_a_search_for_a_type(exports: Exports) -> None:
     """`_typeFilter`: what any of them finds, each once; other types are whole."""
     filters = ["Observation?code=urn:test|range", "Observation?code=urn:test|range&patient=Patient/a"]

@@ -53,7 +53,7 @@ class Storage:
         return [one["Key"] for one in found]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def storage() -> Iterator[Storage]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

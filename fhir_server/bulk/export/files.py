@@ -97,10 +97,14 @@ class ExportFiles:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    async def content(self, job_id: str, name: str) -> AsyncIterator[bytes]:
+    async def content(self, job_id: str, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `stop`."""
         path = self._root / job_id / name
         with await asyncio.to_thread(open, path, "rb", opener=_no_link) as file:
-            while piece := await asyncio.to_thread(file.read, READ_BYTES):
+            file.seek(start)
+            rest = stop - start
+            while rest and (piece := await asyncio.to_thread(file.read, min(READ_BYTES, rest))):
+                rest -= len(piece)
                 yield piece
 
     async def remove(self, job_id: str) -> None:

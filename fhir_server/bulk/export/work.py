@@ -16,7 +16,7 @@ import msgspec
 from fhir_server.bulk.export.exporter import STEP_SECONDS
 from fhir_server.bulk.export.files import ExportFiles
 from fhir_server.bulk.export.process import Done, Order
-from fhir_server.errors import FhirError, Overloaded
+from fhir_server.errors import FhirError, Overloaded, ResourceGone
 from fhir_server.interactions.async_request import KEPT_SECONDS
 from fhir_server.interactions.exchange import Server
 from fhir_server.model.instant import format_instant
@@ -160,10 +160,14 @@ class ExportAnswer:
         manifest["extension"] = {f"{self._base}/export": told}
         return manifest
 
-    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int] | None:
-        """The content of one of its files, and how many bytes."""
+    def size(self, job: AsyncJob, name: str) -> int | None:
         size = self._files.size(job.id, name)
-        return None if size is None else (self._files.content(job.id, name), size)
+        if size is None:
+            raise ResourceGone("The file is no longer here; ask for a new export.")
+        return size
+
+    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        return self._files.content(job.id, name, start, stop)
 
     async def discard(self, job: AsyncJob) -> None:
         await self._files.remove(job.id)

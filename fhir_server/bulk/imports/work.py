@@ -178,9 +178,8 @@ def _errors(file: str, what: Input, loaded: Loaded) -> list[Output]:
 class ImportAnswer:
     """What an import has made (interactions/async_request.py: Made)."""
 
-    def __init__(self, work: ImportWork, server: Server) -> None:
+    def __init__(self, work: ImportWork) -> None:
         self._work = work
-        self._server = server
 
     def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]:
         plan = msgspec.json.decode(job.plan, type=Plan)
@@ -203,8 +202,12 @@ class ImportAnswer:
             "error": error,
         }
 
-    def file(self, job: AsyncJob, name: str) -> tuple[AsyncIterator[bytes], int | None] | None:
-        return self._server.store.async_jobs.content(job.id, name), None
+    def size(self, job: AsyncJob, name: str) -> int | None:
+        """Its errors are in the store."""
+        return None
+
+    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        raise AssertionError("An import makes no files of its own.")
 
     async def discard(self, job: AsyncJob) -> None:
         await self._work.remove(job)
