@@ -18,8 +18,9 @@ from fhir_server.storage.sql.put_off import MARK, MARKED, MOST_STORED, STORED, U
 _LOCK = 7205759403792794
 _OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " AND backend_type = 'client backend'"
+    " AND coalesce(backend_type, 'client backend') = 'client backend'"
 )
+"""Of those of other users only that they are there is told."""
 _DROP = "DROP INDEX IF EXISTS number_search, feature_items"
 _MAKE = (
     "CREATE INDEX IF NOT EXISTS number_search ON number (p, v, k, seq)",
