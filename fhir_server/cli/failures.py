@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures.process import BrokenProcessPool
 from socket import gaierror
 
 from fhir_server.errors import FhirError
@@ -27,8 +26,6 @@ def explained(error: BaseException) -> str | None:
     # Looked at by name: the module is there only when it was used.
     if type(error).__module__.startswith("asyncpg"):
         return f"PostgreSQL: {error}"
-    if isinstance(error, BrokenProcessPool):
-        return "a process that validates was ended from outside, perhaps for want of memory"
     if isinstance(error, FhirError | UnsuitableSchema):
         return str(error)
     return None

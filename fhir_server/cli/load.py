@@ -132,8 +132,8 @@ async def _load(
             )
         finally:
             await store.close()
-        if put_off:
-            print("Making the search index.", file=sys.stderr, flush=True)
+            if put_off:
+                print("Making the search index.", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -122,20 +122,20 @@ async def _file(server: Server, request: Request, job: AsyncJob, name: str) -> R
     if job.state != "completed" or all(one.name != name for one in await jobs.files(job.id)):
         raise ResourceNotFound("There is no such file: ask at the address of the request which there are.")
     made = server.made.get(job.kind)
-    size = None if made is None else made.size(job, name)
-    if made is None or size is None:
+    file = None if made is None else made.file(job, name)
+    if file is None:
         lines = jobs.content(job.id, name)
         return Response(200, lines, content_type=NDJSON if made is None else FHIR_NDJSON)
     # A file never changes, so whoever goes on (If-Range, RFC 9110 section 13.1.5) goes on with the same.
     tag = f'"{job.id}/{name}"'
     same = request.header("if-range") in (None, tag)
-    part = byte_range(request.header("range"), size) if same else None
-    start, stop = part or (0, size)
+    part = byte_range(request.header("range"), file.size) if same else None
+    start, stop = part or (0, file.size)
     headers = {"Content-Length": str(stop - start), "Accept-Ranges": "bytes", "ETag": tag}
     if part is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     content_type = GZIP if name.endswith(".gz") else PARQUET if name.endswith(".parquet") else FHIR_NDJSON
-    return Response(206 if part else 200, made.content(job, name, start, stop), headers, content_type)
+    return Response(206 if part else 200, file.content(start, stop), headers, content_type)
 
 
 def _accepted(request: Request, job: AsyncJob) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -71,17 +71,23 @@ class Reactions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A file that a long request has made."""
+
+    size: int
+    """Bytes."""
+    content: Callable[[int, int], AsyncIterator[bytes]]
+    """Those from a place up to another."""
+
+
 class Made(Protocol):
     """What one kind of long request has made, where that is not lines in the store."""
 
     def manifest(self, job: AsyncJob, files: list[OutputFile], address: str) -> dict[str, Any]: ...
 
-    def size(self, job: AsyncJob, name: str) -> int | None:
-        """Bytes of one of its files; None for one whose lines are in the store. Raises ResourceGone."""
-        ...
-
-    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Those bytes of a file that has a size."""
+    def file(self, job: AsyncJob, name: str) -> MadeFile | None:
+        """One of its files; None for one whose lines are in the store. Raises ResourceGone."""
         ...
 
     async def discard(self, job: AsyncJob) -> None: ...

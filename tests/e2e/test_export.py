@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.live_server import LiveServer, running_server, start_server
+from tests.long_request import ended
 
 Json = dict[str, Any]
 BASE = "https://fhir.example.org/msk"
@@ -51,14 +52,7 @@ class Exports:
     def wait(self, accepted: httpx.Response) -> Json:
         """The manifest."""
         assert accepted.status_code == 202, accepted.text
-        address = accepted.headers["Content-Location"]
-        deadline = time.monotonic() + WAIT_SECONDS
-        while (answer := self.http.get(address)).status_code == 202:
-            assert answer.headers["X-Progress"]
-            assert int(answer.headers["Retry-After"]) > 0
-            assert time.monotonic() < deadline, answer.text
-            time.sleep(0.05)
-        assert answer.status_code == 200, answer.text
+        answer = ended(self.http, accepted.headers["Content-Location"])
         assert answer.headers["Content-Type"] == "application/json"
         assert "Expires" in answer.headers
         manifest: Json = answer.json()

@@ -17,11 +17,11 @@ import psutil
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.e2e.test_export import ASYNC, Exports
+from tests.e2e.test_export import Exports
 from tests.live_server import LiveServer, running_server, start_server
+from tests.long_request import ended
 
 Json = dict[str, Any]
-WAIT_SECONDS = 60
 BUCKET = "exports"
 
 
@@ -119,11 +119,7 @@ def test_storage_that_refuses_fails_the_export_and_tells_no_secret(
         asking = Exports(server)
         asking.store({"resourceType": "Patient", "id": "p"})
         address = asking.begin().headers["Content-Location"]
-        deadline = time.monotonic() + WAIT_SECONDS
-        while (answer := asking.http.get(address)).status_code == 202:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert answer.status_code == 422
+        answer = ended(asking.http, address, 422)
         text = answer.json()["issue"][0]["diagnostics"]
         assert "does not take the files" in text
         assert storage.url not in text
@@ -153,7 +149,7 @@ def test_killed_while_it_ships_it_goes_on_and_loses_and_doubles_nothing(
                 asking = Exports(server)
             else:
                 _kill_exporting(server)
-            manifest = _waited(asking, f"_async/{address.rpartition('/')[2]}")
+            manifest = ended(asking.http, f"_async/{address.rpartition('/')[2]}").json()
             found = fetched(manifest)
             assert {kind: len({one["id"] for one in lines}) for kind, lines in found.items()} == dict.fromkeys(
                 types, 300
@@ -167,13 +163,3 @@ def _kill_exporting(server: LiveServer) -> None:
     for child in psutil.Process(server.pid).children(recursive=True):
         if "fhir_server.bulk.export.process" in " ".join(child.cmdline()):
             os.kill(child.pid, signal.SIGKILL)
-
-
-def _waited(asking: Exports, address: str) -> Json:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (answer := asking.http.get(address, headers=ASYNC)).status_code == 202:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
-    assert answer.status_code == 200, answer.text
-    manifest: Json = answer.json()
-    return manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ import pytest
 from fhir_server.synthetic import generate
 from tests.e2e.test_load import alarms
 from tests.live_server import LiveServer, running_server, start_server
+from tests.long_request import ended
 
 Json = dict[str, Any]
 ASYNC = {"Prefer": "respond-async"}
@@ -103,12 +105,7 @@ class Imports:
 
     def wait(self, accepted: httpx.Response, status: int = 200) -> Json:
         assert accepted.status_code == 202, accepted.text
-        deadline = time.monotonic() + WAIT_SECONDS
-        while (answer := self.http.get(accepted.headers["Content-Location"])).status_code == 202:
-            assert time.monotonic() < deadline, answer.text
-            time.sleep(0.05)
-        assert answer.status_code == status, answer.text
-        told: Json = answer.json()
+        told: Json = ended(self.http, accepted.headers["Content-Location"], status).json()
         return told
 
     def imported(self, *inputs: tuple[str, str], more: list[Json] | None = None) -> Json:
@@ -177,7 +174,7 @@ def test_files_are_stored_in_their_order_and_found(imports: Imports, pack: bool)
     assert imports.total(f"Observation?subject=Patient/{name}-7") == 1
     again = imports.imported(("Patient", people), ("Observation", pains))
     assert [counts(one) for one in again["output"]] == [(0, 0, 250, 0), (0, 0, 250, 0)]
-    assert list(imports.folder.iterdir()) == []
+    assert list(imports.folder.glob("*")) == []
 
 
 def test_what_is_invalid_is_told_by_file_and_line_and_the_rest_stored(imports: Imports) -> None:
@@ -287,7 +284,7 @@ def test_a_file_that_is_not_there_fails_the_import(imports: Imports, path: str) 
     outcome = imports.wait(imports.begin(("Patient", f"{imports.files.url}/out/{path}")), 422)
     assert f"/out/{path} cannot be fetched" in outcome["issue"][0]["diagnostics"]
     assert "/out/secret" not in imports.files.asked
-    assert list(imports.folder.iterdir()) == []
+    assert list(imports.folder.glob("*")) == []
 
 
 def test_a_server_that_recovers_is_asked_again(imports: Imports) -> None:
@@ -313,7 +310,7 @@ def test_a_cancelled_import_leaves_no_file(imports: Imports) -> None:
     assert imports.http.delete(address).status_code == 202
     assert imports.http.get(address).status_code == 404
     deadline = time.monotonic() + WAIT_SECONDS
-    while imports.folder.exists() and list(imports.folder.iterdir()):
+    while list(imports.folder.glob("*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -348,13 +345,41 @@ def test_killed_it_goes_on_and_loses_and_doubles_nothing(
                     if process.nice() > 0:
                         os.kill(process.pid, signal.SIGKILL)
             address = f"_async/{accepted.headers['Content-Location'].rpartition('/')[2]}"
-            deadline = time.monotonic() + WAIT_SECONDS
-            while (answer := asking.http.get(address)).status_code == 202:
-                assert time.monotonic() < deadline, answer.text
-                time.sleep(0.05)
-            manifest = answer.json()
+            manifest = ended(asking.http, address).json()
             assert manifest["output"][0]["count"] >= many
             assert counts(manifest["output"][0])[3] == 0
             assert asking.total("Basic") == many
+        finally:
+            server.stop()
+
+
+@pytest.mark.torture
+def test_a_file_that_has_changed_or_is_too_large_fails_the_import(
+    engine: str, new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    """A server that lost its folder fetches again, and goes on only with what has the same size."""
+    lines = [json.dumps({"resourceType": "Basic", "code": {"text": f"n{n}"}}).encode() for n in range(20_000)]
+    with file_server() as files:
+        files.content["/a"] = b"\n".join(lines)
+        files.content["/large"] = b"\n".join(lines) * 2
+        options = ("--no-content", "--export-folder", str(tmp_path / "files"), "--import-sources", f"{files.url}/")
+        options = (*options, "--import-max-bytes", str(len(files.content["/a"])))
+        database = new_database(engine)
+        server = start_server(database, tmp_path, *options)
+        try:
+            asking = Imports(server, files, tmp_path / "files")
+            outcome = asking.wait(asking.begin(("Basic", f"{files.url}/large")), 422)
+            assert "import_max_bytes" in outcome["issue"][0]["diagnostics"]
+            job = asking.begin(("Basic", f"{files.url}/a")).headers["Content-Location"].rpartition("/")[2]
+            while asking.total("Basic") < 500:
+                assert asking.http.get(f"_async/{job}").status_code == 202
+            server.kill()
+            shutil.rmtree(tmp_path / "files" / job)
+            files.content["/a"] = b"\n".join(lines[:-1])
+            server = start_server(database, tmp_path, *options)
+            asking = Imports(server, files, tmp_path / "files")
+            changed = ended(asking.http, f"_async/{job}", 422).json()
+            assert "has changed since the import began" in changed["issue"][0]["diagnostics"]
+            assert list((tmp_path / "files").iterdir()) == []
         finally:
             server.stop()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.instruments.responses import response
 from tests.live_server import running_server
+from tests.long_request import ended
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,21 @@ def scores(client, patient):
     answer = client.get("Observation", params={"patient": patient}).json()
     found = [entry["resource"] for entry in answer.get("entry", ())]
     return [(one["valueQuantity"]["value"], one["status"], one["meta"]["versionId"]) for one in found]
+
+
+def test_what_is_imported_is_scored(client):
+    content = json.dumps(oks([4] * 12, id="imported", status="completed"))
+    headers = {"Content-Type": "application/fhir+ndjson", "Accept": "application/json"}
+    uploaded = client.post("Binary", content=content, headers=headers).headers["Location"].split("/")[-3]
+    part = [
+        {"name": "type", "valueCode": "QuestionnaireResponse"},
+        {"name": "url", "valueUrl": f"Binary/{uploaded}"},
+    ]
+    body = {"resourceType": "Parameters", "parameter": [{"name": "input", "part": part}]}
+    accepted = client.post("$import", json=body, headers={"Prefer": "respond-async"})
+    assert accepted.status_code == 202, accepted.text
+    assert ended(client, accepted.headers["Content-Location"]).json()["output"][0]["count"] == 1
+    assert scores(client, "imported") == [(48, "final", "1")]
 
 
 def test_scores_follow_the_response(client):

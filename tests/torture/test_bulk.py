@@ -17,9 +17,9 @@ import pytest
 
 from tests.e2e.test_export import BASE, Exports
 from tests.live_server import LiveServer, running_server, start_server
+from tests.long_request import ended
 
 Json = dict[str, Any]
-WAIT_SECONDS = 300
 MEMORY = 300_000_000
 """Bytes that the exporting process may take; some 90 MB of it are the program."""
 
@@ -47,16 +47,6 @@ def exporting(server: LiveServer) -> psutil.Process | None:
     return None
 
 
-def ended(asking: Exports, job: str, status: int = 200) -> Json:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (answer := asking.http.get(f"_async/{job}")).status_code == 202:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.02)
-    assert answer.status_code == status, answer.text
-    told: Json = answer.json()
-    return told
-
-
 @pytest.mark.torture
 def test_a_group_of_very_many_with_members_deleted_meanwhile(database_url: str, tmp_path: Path) -> None:
     """One who was deleted before is missing; one who is deleted later was there at the moment of the export."""
@@ -73,7 +63,7 @@ def test_a_group_of_very_many_with_members_deleted_meanwhile(database_url: str, 
         while asking.http.get(f"_async/{job}").status_code == 202:
             process = exporting(server)
             memory = max(memory, process.memory_info().rss if process is not None else 0)
-        manifest = ended(asking, job)
+        manifest = ended(asking.http, f"_async/{job}").json()
         ids = [one["id"] for one in asking.resources(manifest)]
         assert len(ids) == len(set(ids)) == members - 1
         assert {"p1", f"p{members - 1}"} <= set(ids)
@@ -100,7 +90,7 @@ def test_killed_again_and_again_an_export_loses_and_doubles_nothing(database_url
                 asking = Exports(server)
             elif (process := exporting(server)) is not None:
                 os.kill(process.pid, signal.SIGKILL)
-        ids = [one["id"] for one in asking.resources(ended(asking, job))]
+        ids = [one["id"] for one in asking.resources(ended(asking.http, f"_async/{job}").json())]
         assert len(ids) == len(set(ids)) == patients == _count(asking)
     finally:
         server.stop()
@@ -112,17 +102,18 @@ def test_a_full_disk_ends_an_export_and_leaves_nothing(database_url: str, tmp_pa
     folder = tmp_path / "files"
     with running_server(database_url, tmp_path, "--no-content", "--export-folder", str(folder)) as server:
         asking = Exports(server)
-        ended(asking, asking.begin(_type="Group").headers["Content-Location"].rpartition("/")[2])
+        ended(asking.http, asking.begin(_type="Group").headers["Content-Location"]).json()
         process = exporting(server)
         assert process is not None
         _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, hard))
         job = asking.begin(_type="Patient").headers["Content-Location"].rpartition("/")[2]
-        assert "The files cannot be written" in ended(asking, job, 422)["issue"][0]["diagnostics"]
+        outcome = ended(asking.http, f"_async/{job}", 422).json()
+        assert "The files cannot be written" in outcome["issue"][0]["diagnostics"]
         asking.http.delete(f"_async/{job}").raise_for_status()
         assert not (folder / job).exists()
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
-        again = ended(asking, asking.begin(_type="Patient").headers["Content-Location"].rpartition("/")[2])
+        again = ended(asking.http, asking.begin(_type="Patient").headers["Content-Location"]).json()
         assert len(asking.resources(again)) == 3000
 
 
@@ -133,7 +124,7 @@ def test_files_that_were_changed_behind_the_servers_back_are_not_made_up(databas
     with running_server(database_url, tmp_path, "--no-content", "--export-folder", str(folder)) as server:
         asking = Exports(server)
         job = asking.begin(_type="Patient").headers["Content-Location"].rpartition("/")[2]
-        (output,) = ended(asking, job)["output"]
+        (output,) = ended(asking.http, f"_async/{job}").json()["output"]
         file = folder / job / "Patient.1.ndjson"
         file.unlink()
         assert asking.http.get(output["url"]).status_code == 410

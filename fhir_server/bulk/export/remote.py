@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fhir_server.errors import FhirError
@@ -31,22 +31,6 @@ LONGEST_LINK = timedelta(days=7)
 """Of a signature (AWS Signature Version 4)."""
 
 
-class Remote(Protocol):
-    """Where whole files go."""
-
-    def ship(self, job_id: str, file: Path) -> None:
-        """Store the file. Raises FhirError when the storage refuses, or does not answer."""
-        ...
-
-    def link(self, job_id: str, name: str, lasting: timedelta) -> str:
-        """An address from which anybody who knows it can fetch the file for so long."""
-        ...
-
-    def remove(self, job_id: str) -> None:
-        """All files of the job. Raises FhirError."""
-        ...
-
-
 def remote_of(settings: Settings) -> Remote | None:
     """What the setting `export_storage` names; None for the server's own disk.
 
@@ -59,7 +43,7 @@ def remote_of(settings: Settings) -> Remote | None:
     except ImportError as error:
         raise FhirError("S3 storage needs the package obstore: pip install 'fhir-server[s3]'.") from error
     where = urlsplit(settings.export_storage)
-    return _S3(
+    return Remote(
         S3Store(
             where.hostname,
             prefix=where.path.strip("/") or None,
@@ -74,29 +58,33 @@ def remote_of(settings: Settings) -> Remote | None:
     )
 
 
-class _S3:
+class Remote:
+    """Where whole files go."""
+
     def __init__(self, store: S3Store) -> None:
+        import obstore  # noqa: PLC0415 - the s3 extra
+
+        self._obstore = obstore
         self._store = store
 
     def ship(self, job_id: str, file: Path) -> None:
-        import obstore  # noqa: PLC0415
-
+        """Store the file. Raises FhirError when the storage refuses, or does not answer."""
         try:
-            obstore.put(self._store, f"{job_id}/{file.name}", file, chunk_size=CHUNK_BYTES, max_concurrency=CONCURRENCY)
+            self._obstore.put(
+                self._store, f"{job_id}/{file.name}", file, chunk_size=CHUNK_BYTES, max_concurrency=CONCURRENCY
+            )
         except Exception as error:
             raise _refused(error) from error
 
     def link(self, job_id: str, name: str, lasting: timedelta) -> str:
-        import obstore  # noqa: PLC0415
-
-        return obstore.sign(self._store, "GET", f"{job_id}/{name}", min(lasting, LONGEST_LINK))
+        """An address from which anybody who knows it can fetch the file for so long."""
+        return self._obstore.sign(self._store, "GET", f"{job_id}/{name}", min(lasting, LONGEST_LINK))
 
     def remove(self, job_id: str) -> None:
-        import obstore  # noqa: PLC0415
-
+        """All files of the job. Raises FhirError."""
         try:
-            for found in obstore.list(self._store, f"{job_id}/"):
-                obstore.delete(self._store, [one["path"] for one in found])
+            for found in self._obstore.list(self._store, f"{job_id}/"):
+                self._obstore.delete(self._store, [one["path"] for one in found])
         except Exception as error:
             raise _refused(error) from error
 

@@ -7,8 +7,8 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from fhir_server.bulk.export.files import ExportFiles
 from fhir_server.bulk.export.process import Done, Order
 from fhir_server.errors import FhirError, Overloaded, ResourceGone
 from fhir_server.interactions.async_request import KEPT_SECONDS
-from fhir_server.interactions.exchange import Server
+from fhir_server.interactions.exchange import MadeFile, Server
 from fhir_server.model.instant import format_instant
 from fhir_server.operations.async_worker import Step
 from fhir_server.operations.export_plan import DELETED, PARQUET, Place, Plan
@@ -160,14 +160,11 @@ class ExportAnswer:
         manifest["extension"] = {f"{self._base}/export": told}
         return manifest
 
-    def size(self, job: AsyncJob, name: str) -> int | None:
+    def file(self, job: AsyncJob, name: str) -> MadeFile:
         size = self._files.size(job.id, name)
         if size is None:
-            raise ResourceGone("The file is no longer here; ask for a new export.")
-        return size
-
-    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
-        return self._files.content(job.id, name, start, stop)
+            raise ResourceGone("The file is not here any more: ask for the manifest again, or for a new export.")
+        return MadeFile(size, partial(self._files.content, job.id, name))
 
     async def discard(self, job: AsyncJob) -> None:
         await self._files.remove(job.id)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from fhir_server.bulk.export.files import DiskFile
 from fhir_server.errors import FhirError
 from fhir_server.interactions.answer import present
 from fhir_server.interactions.binary import binary_answer
@@ -35,7 +35,6 @@ async def fetch(server: Server, what: Input, folder: Path, name: str, wanted: Ca
 
     Raises FhirError when it cannot be fetched, NotWanted when `wanted` says no meanwhile.
     """
-    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
     spool = folder / f"{name}.part"
     limit = server.settings.import_max_bytes
     if what.binary is not None:
@@ -86,24 +85,18 @@ async def _download(server: Server, url: str, spool: Path, limit: int, wanted: C
 
 
 async def _keep(content: AsyncIterator[bytes], spool: Path, limit: int, wanted: Callable[[], Awaitable[bool]]) -> None:
-    descriptor = os.open(spool, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    file = await asyncio.to_thread(DiskFile, spool.parent, spool.name, 0)
     try:
         size = looked = 0
         async for piece in content:
             size += len(piece)
             if size > limit:
                 raise FhirError(f"The file is larger than {limit} bytes (setting import_max_bytes).", code="too-long")
-            await asyncio.to_thread(_write, descriptor, piece)
+            await asyncio.to_thread(file.write, piece)
             if size - looked >= LOOK_BYTES:
                 looked = size
                 if not await wanted():
                     raise NotWanted
-        await asyncio.to_thread(os.fsync, descriptor)
+        await asyncio.to_thread(file.keep)
     finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+        file.close()

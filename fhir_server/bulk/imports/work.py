@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,12 @@ class ImportWork:
             await asyncio.to_thread(preparers.close)
 
     async def remove(self, job: AsyncJob) -> None:
+        self._found = None
         await asyncio.to_thread(shutil.rmtree, self._root / job.id, ignore_errors=True)
 
 
 def _manner(what: Input, source: str) -> Manner:
-    return Manner(resource_type=what.resource_type, source_url=source, name=lambda source: f"{what.url}:{source.line}")
+    return Manner(resource_type=what.resource_type, source_url=source, name=lambda one: f"{what.url}:{one.line}")
 
 
 async def _is_wanted(server: Server, job: AsyncJob) -> bool:
@@ -202,12 +203,8 @@ class ImportAnswer:
             "error": error,
         }
 
-    def size(self, job: AsyncJob, name: str) -> int | None:
-        """Its errors are in the store."""
-        return None
-
-    def content(self, job: AsyncJob, name: str, start: int, stop: int) -> AsyncIterator[bytes]:
-        raise AssertionError("An import makes no files of its own.")
+    def file(self, job: AsyncJob, name: str) -> None:
+        """What it tells is in the store."""
 
     async def discard(self, job: AsyncJob) -> None:
         await self._work.remove(job)

@@ -13,7 +13,7 @@ import asyncpg
 
 from fhir_server.storage.postgresql.connection import connect
 from fhir_server.storage.sql.migrate import migrate_postgresql
-from fhir_server.storage.sql.put_off import MARK, MARKED, MOST_STORED, STORED, UNMARK, under_way
+from fhir_server.storage.sql.put_off import MARK, MARKED, MOST_STORED, STORED, UNMARK, index_statement, under_way
 
 _LOCK = 7205759403792794
 _OTHERS = (
@@ -21,11 +21,7 @@ _OTHERS = (
     " AND coalesce(backend_type, 'client backend') = 'client backend'"
 )
 """Of those of other users only that they are there is told."""
-_DROP = "DROP INDEX IF EXISTS number_search, feature_items"
-_MAKE = (
-    "CREATE INDEX IF NOT EXISTS number_search ON number (p, v, k, seq)",
-    "CREATE INDEX IF NOT EXISTS feature_items ON feature USING gin (items)",
-)
+_INDEXES = ("number_search", "feature_items")
 _SORTING = "SET maintenance_work_mem = '256MB'"
 
 
@@ -64,13 +60,13 @@ async def _begin(connection: asyncpg.Connection) -> bool:
         if not await connection.fetchval(MARKED) and await connection.fetchval(STORED) > MOST_STORED:
             return False
         await connection.execute(MARK)
-        await connection.execute(_DROP)
+        await connection.execute(f"DROP INDEX IF EXISTS {', '.join(_INDEXES)}")
         return True
 
 
 async def _make(connection: asyncpg.Connection) -> None:
     await connection.execute(_SORTING)
-    for statement in _MAKE:
-        await connection.execute(statement)
+    for name in _INDEXES:
+        await connection.execute(index_statement(name, "postgresql"))
     await connection.execute(UNMARK)
     await connection.execute("ANALYZE version, number, text, composite, feature")

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from fhir_server.storage.sql.migrate import migrate_sqlite
 from fhir_server.storage.sql.purge import unpack
-from fhir_server.storage.sql.put_off import MARK, MARKED, MOST_STORED, STORED, UNMARK, under_way
+from fhir_server.storage.sql.put_off import MARK, MARKED, MOST_STORED, STORED, UNMARK, index_statement, under_way
 
 SORTING_KIB = 65_536
-_INDEX = "CREATE INDEX IF NOT EXISTS number_search ON number (p, v, k, seq)"
+_INDEX = "number_search"
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ def make_up(path: Path) -> None:
             raise under_way()
         # New pages go straight to the file, none through a log.
         connection.execute("PRAGMA journal_mode = TRUNCATE")
-        connection.execute(_INDEX)
+        connection.execute(index_statement(_INDEX, "sqlite"))
         connection.execute("BEGIN")
         connection.execute("DELETE FROM posting")
         connection.execute("CREATE TEMP TABLE unsorted (v INTEGER, seq INTEGER)")
@@ -76,7 +76,7 @@ def _begin(path: Path) -> bool:
             connection.execute("ROLLBACK")
             return False
         connection.execute(MARK)
-        connection.execute("DROP INDEX IF EXISTS number_search")
+        connection.execute(f"DROP INDEX IF EXISTS {_INDEX}")
         connection.execute("COMMIT")
         return True
 
